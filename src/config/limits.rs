@@ -1,0 +1,82 @@
+//! Every bound of the program, each with its reason. A queue or buffer without a line here is a defect.
+
+use std::time::Duration;
+
+use super::values::Values;
+
+/// Bytes of a request body that are read as WBXML one level deep: real documents stay under 12.
+pub const WBXML_DEPTH_MAX: usize = 16;
+/// Folder ids, sync keys and collection ids are at most 64 characters by specification; servers are laxer.
+pub const FOLDER_ID_BYTES_MAX: usize = 255;
+/// A device id is 1–255 bytes in the base64 query; the plain form is held to the same.
+pub const DEVICE_ID_BYTES_MAX: usize = 255;
+/// A mailbox name: 64 + 1 + 255 by RFC 5321.
+pub const MAILBOX_BYTES_MAX: usize = 320;
+/// Notifications in one POST: 10,000 at 100 bytes are a megabyte.
+pub const NOTIFICATIONS_MAX: usize = 20_000;
+/// Bytes of one notification request.
+pub const NOTIFICATION_BODY_BYTES_MAX: usize = 4 << 20;
+/// What a lot does between two looks at its sockets, so that no burst starves the others.
+pub const LOT_TURN_NOTES_MAX: usize = 1_024;
+/// Plaintext of the next request kept for a parked connection that sent early; one TLS record.
+pub const PIPELINED_BYTES_MAX: usize = 16_384 + 256;
+/// Held Pings listed in one answer of /v1/pings.
+pub const LISTED_PINGS_MAX: usize = 1_000;
+/// A connection that is between two requests this long leaves its task and is parked without one.
+pub const IDLE_IN_TASK: Duration = Duration::from_millis(500);
+/// An unacknowledged answer shows as a broken connection after this (a reset shows at once).
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `[limits]`: the bounds an operator may move.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Lot threads.
+    pub lots: usize,
+    /// Parked connections in all.
+    pub parked_max: usize,
+    /// Device connections in all.
+    pub connections_max: usize,
+    /// Handshakes in flight.
+    pub handshakes_max: usize,
+    /// PROXY header and handshake.
+    pub handshake: Duration,
+    /// Request line and headers.
+    pub head_bytes_max: usize,
+    /// Time for a head.
+    pub head: Duration,
+    /// Stillness of a body or an answer.
+    pub body_idle: Duration,
+    /// Bodies read as WBXML.
+    pub inspected_body_bytes_max: usize,
+    /// Between two requests.
+    pub idle: Duration,
+    /// Devices remembered.
+    pub devices_max: usize,
+    /// Until an unseen device is forgotten.
+    pub device_forget: Duration,
+    /// Notes waiting for one lot.
+    pub inbox_max: usize,
+}
+
+impl Limits {
+    pub(super) fn build(v: &mut Values) -> Self {
+        let seconds = |name| Duration::from_secs(v.int("limits", name));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let lots: usize = v.int("limits", "lots");
+        Limits {
+            lots: if lots == 0 { cores } else { lots },
+            parked_max: v.int("limits", "parked_max"),
+            connections_max: v.int("limits", "connections_max"),
+            handshakes_max: v.int("limits", "handshakes_max"),
+            handshake: seconds("handshake_s"),
+            head_bytes_max: v.int("limits", "head_bytes_max"),
+            head: seconds("head_s"),
+            body_idle: seconds("body_idle_s"),
+            inspected_body_bytes_max: v.int("limits", "inspected_body_bytes_max"),
+            idle: seconds("idle_s"),
+            devices_max: v.int("limits", "devices_max"),
+            device_forget: seconds("device_forget_s"),
+            inbox_max: v.int("limits", "inbox_max"),
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! What the operator wrote (`definition`, `values`) → what is true (`Config`).
+//!
+//! In: the text of a TOML file and the environment. Out: a `Config` that cannot hold a bad value, or
+//! the list of *all* problems. Nothing here opens a socket; the only files read are `*_file` secrets.
+
+pub mod definition;
+pub mod limits;
+mod reference;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::logic::eas::ClassSet;
+pub use limits::Limits;
+pub use reference::reference_toml;
+pub use values::Problem;
+use values::Values;
+
+/// A whole, checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where devices connect.
+    pub listen: Listen,
+    /// Certificates of the device side.
+    pub tls: Tls,
+    /// The EAS servers behind us.
+    pub backend: Backend,
+    /// How mailbox names are made one.
+    pub mailbox: Mailbox,
+    /// Bounds of held Pings.
+    pub ping: Ping,
+    /// How credentials are believed.
+    pub auth: Auth,
+    /// REST, metrics and notifications.
+    pub internal: Internal,
+    /// Notification sources.
+    pub notify: Notify,
+    /// Logging.
+    pub log: Log,
+    /// Time over which held Pings are answered at shutdown.
+    pub drain: Duration,
+    /// Every bound.
+    pub limits: Limits,
+    /// Named address ranges of the devices' networks.
+    pub networks: Vec<Network>,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// HTTPS addresses.
+    pub address: Vec<SocketAddr>,
+    /// Expect a PROXY protocol header from `trusted_proxies`.
+    pub proxy_protocol: bool,
+    /// Who may speak for a device's address.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Plain HTTP addresses for balancers that end TLS.
+    pub plain_address: Vec<SocketAddr>,
+    /// SO_REUSEPORT.
+    pub reuse_port: bool,
+    /// Accept queue length asked of the kernel.
+    pub backlog: i32,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Certificate chain file (PEM) and private key file (PEM); the first pair is the default.
+    pub certificates: Vec<(PathBuf, PathBuf)>,
+    /// CA of device certificates, if devices are asked for one.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// What a backend is; each behaves differently on Ping and OPTIONS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "product names")]
+pub enum BackendKind {
+    Exchange,
+    Sogo,
+    ZPush,
+    Grommunio,
+    Horde,
+    Other,
+}
+
+/// How doubt about a held Ping is cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolve {
+    /// Answer Status 2: the device Syncs once.
+    Sync,
+    /// Ask the backend with its shortest Ping.
+    Check,
+}
+
+/// `[backend]`
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Base addresses (scheme, host, port), at least one.
+    pub url: Vec<http::Uri>,
+    /// Preset.
+    pub kind: BackendKind,
+    /// CA file to verify backends with; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// How doubt is cleared.
+    pub resolve: Resolve,
+    /// Devices a second told to Sync to clear doubt.
+    pub resolve_per_s: u32,
+    /// Shortest heartbeat the backend accepts, seconds.
+    pub check_heartbeat_s: u32,
+    /// Concurrent checks.
+    pub checks_max: usize,
+    /// How often uncovered classes are checked.
+    pub poll_interval: Duration,
+    /// Time to connect.
+    pub connect_timeout: Duration,
+    /// Time to the head of an answer.
+    pub answer_timeout: Duration,
+    /// Concurrent requests.
+    pub connections_max: usize,
+    /// How long a failing backend is left out.
+    pub down: Duration,
+}
+
+/// `[mailbox]`
+#[derive(Debug, Clone)]
+pub struct Mailbox {
+    /// Domain of user names without one.
+    pub default_domain: Option<String>,
+    /// Fold case.
+    pub lowercase: bool,
+}
+
+/// `[ping]`
+#[derive(Debug, Clone)]
+pub struct Ping {
+    /// Shortest heartbeat, seconds.
+    pub heartbeat_min_s: u32,
+    /// Longest heartbeat, seconds.
+    pub heartbeat_max_s: u32,
+    /// Most folders in a Ping.
+    pub folders_max: usize,
+    /// Heartbeats averaged by the alert.
+    pub hbi_sample_size: usize,
+    /// Average at or under which the alert fires, seconds.
+    pub hbi_alert_threshold_s: u32,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// How long an accepted credential is believed.
+    pub verdict_ttl: Duration,
+    /// JWT claims that name the mailbox, in order.
+    pub bearer_claim: Vec<String>,
+}
+
+/// `[internal]`
+#[derive(Debug, Clone)]
+pub struct Internal {
+    /// Address of REST, metrics, notifications.
+    pub address: SocketAddr,
+    /// Token file, created when missing.
+    pub token_file: PathBuf,
+}
+
+/// `[notify]`
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// Trust in a source that only calls in.
+    pub trust: Duration,
+    /// Second look after a Sync that brought nothing.
+    pub settle: Duration,
+    /// Classes the webhook covers; `None`: switched off.
+    pub webhook: Option<ClassSet>,
+    /// Classes Dovecot covers; `None`: switched off.
+    pub dovecot: Option<ClassSet>,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Least severe level logged.
+    pub level: tracing::Level,
+    /// One JSON object a line instead of text.
+    pub json: bool,
+}
+
+/// One `[[network]]`.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Shown in reports and metrics.
+    pub name: String,
+    /// Its address ranges.
+    pub cidr: Vec<IpNet>,
+}
+
+impl Config {
+    /// Reads a file; a missing file is a problem like any other.
+    pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            vec![Problem {
+                place: path.display().to_string(),
+                message: format!("cannot be read: {error}; start from deploy/reference.toml"),
+            }]
+        })?;
+        let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Self::parse(&text, environment)
+    }
+
+    /// Reads text and environment; reports every problem at once.
+    pub fn parse(text: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Vec<Problem>> {
+        let mut values = Values::read(text, environment);
+        let config = Self::build(&mut values);
+        if values.problems.is_empty() { Ok(config) } else { Err(values.problems) }
+    }
+
+    fn build(v: &mut Values) -> Self {
+        let config = Config {
+            listen: Listen {
+                address: v.addresses("listen", "address"),
+                proxy_protocol: v.bool("listen", "proxy_protocol"),
+                trusted_proxies: v.nets("listen", "trusted_proxies"),
+                plain_address: v.addresses("listen", "plain_address"),
+                reuse_port: v.bool("listen", "reuse_port"),
+                backlog: v.int("listen", "backlog"),
+            },
+            tls: tls(v),
+            backend: backend(v),
+            mailbox: Mailbox { default_domain: some_text(v, "mailbox", "default_domain"), lowercase: v.bool("mailbox", "lowercase") },
+            ping: Ping {
+                heartbeat_min_s: v.int("ping", "heartbeat_min_s"),
+                heartbeat_max_s: v.int("ping", "heartbeat_max_s"),
+                folders_max: v.int("ping", "folders_max"),
+                hbi_sample_size: v.int("ping", "hbi_sample_size"),
+                hbi_alert_threshold_s: v.int("ping", "hbi_alert_threshold_s"),
+            },
+            auth: Auth { verdict_ttl: seconds(v, "auth", "verdict_ttl_s"), bearer_claim: v.texts("auth", "bearer_claim") },
+            internal: internal(v),
+            notify: Notify {
+                trust: seconds(v, "notify", "trust_s"),
+                settle: seconds(v, "notify", "settle_s"),
+                webhook: covers(v, "notify.webhook"),
+                dovecot: covers(v, "notify.dovecot"),
+            },
+            log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
+            drain: seconds(v, "drain", "drain_s"),
+            limits: Limits::build(v),
+            networks: networks(v),
+        };
+        config.relate(v);
+        config
+    }
+
+    /// Rules that span several keys.
+    fn relate(&self, v: &mut Values) {
+        if self.ping.heartbeat_min_s > self.ping.heartbeat_max_s {
+            v.problem("ping.heartbeat_min_s", "is above ping.heartbeat_max_s: no heartbeat would be accepted");
+        }
+        if self.listen.address.is_empty() && self.listen.plain_address.is_empty() {
+            v.problem("listen.address", "is empty, and so is plain_address: devices could not connect");
+        }
+        let proxied = self.listen.proxy_protocol || !self.listen.plain_address.is_empty();
+        if proxied && self.listen.trusted_proxies.is_empty() {
+            v.problem("listen.trusted_proxies", "is empty: name the balancers that proxy_protocol and plain_address are for");
+        }
+    }
+}
+
+fn tls(v: &mut Values) -> Tls {
+    let mut certificates = vec![(PathBuf::from(v.text("tls", "certificate")), PathBuf::from(v.text("tls", "private_key")))];
+    for pair in v.texts("tls", "more_certificates") {
+        match pair.split_once(':') {
+            Some((chain, key)) => certificates.push((chain.into(), key.into())),
+            None => v.problem("tls.more_certificates", format!("\"{pair}\" is not \"chain.pem:key.pem\"")),
+        }
+    }
+    Tls { certificates, client_ca: some_text(v, "tls", "client_ca").map(PathBuf::from) }
+}
+
+fn backend(v: &mut Values) -> Backend {
+    let kind = match v.text("backend", "kind").as_str() {
+        "exchange" => BackendKind::Exchange,
+        "sogo" => BackendKind::Sogo,
+        "z-push" => BackendKind::ZPush,
+        "grommunio" => BackendKind::Grommunio,
+        "horde" => BackendKind::Horde,
+        _ => BackendKind::Other,
+    };
+    let preset_heartbeat_s = match kind {
+        BackendKind::Sogo => 10,
+        BackendKind::ZPush | BackendKind::Grommunio => 1,
+        BackendKind::Exchange | BackendKind::Horde | BackendKind::Other => 60,
+    };
+    let check_heartbeat_s = v.int("backend", "check_heartbeat_s");
+    Backend {
+        url: backend_urls(v),
+        kind,
+        ca: some_text(v, "backend", "ca").map(PathBuf::from),
+        resolve: if v.text("backend", "resolve") == "check" { Resolve::Check } else { Resolve::Sync },
+        resolve_per_s: v.int("backend", "resolve_per_s"),
+        check_heartbeat_s: if v.is_written("backend", "check_heartbeat_s") { check_heartbeat_s } else { preset_heartbeat_s },
+        checks_max: v.int("backend", "checks_max"),
+        poll_interval: seconds(v, "backend", "poll_interval_s"),
+        connect_timeout: seconds(v, "backend", "connect_timeout_s"),
+        answer_timeout: seconds(v, "backend", "answer_timeout_s"),
+        connections_max: v.int("backend", "connections_max"),
+        down: seconds(v, "backend", "down_s"),
+    }
+}
+
+fn backend_urls(v: &mut Values) -> Vec<http::Uri> {
+    let written = v.texts("backend", "url");
+    let mut urls = Vec::with_capacity(written.len());
+    for text in &written {
+        let uri = text.parse::<http::Uri>().ok();
+        let usable =
+            uri.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/"));
+        match usable {
+            Some(uri) => urls.push(uri),
+            None => v.problem("backend.url", format!("\"{text}\" is not http(s)://host[:port] without a path")),
+        }
+    }
+    if written.is_empty() {
+        v.problem("backend.url", "is empty: name at least one backend");
+    }
+    urls
+}
+
+fn internal(v: &mut Values) -> Internal {
+    let text = v.text("internal", "address");
+    let address = text.parse().unwrap_or_else(|_| {
+        v.problem("internal.address", format!("\"{text}\" is not address:port, such as 127.0.0.1:9080"));
+        SocketAddr::from(([127, 0, 0, 1], 9080))
+    });
+    Internal { address, token_file: v.text("internal", "token_file").into() }
+}
+
+fn covers(v: &mut Values, section: &'static str) -> Option<ClassSet> {
+    let mut classes = ClassSet::default();
+    for name in v.texts(section, "covers") {
+        match name.parse() {
+            Ok(class) => classes.insert(class),
+            Err(_) => v.problem(format!("{section}.covers"), format!("\"{name}\" is none of Email, Calendar, Contacts, Tasks, Notes")),
+        }
+    }
+    v.bool(section, "enabled").then_some(classes)
+}
+
+fn networks(v: &mut Values) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for (index, table) in std::mem::take(&mut v.networks).into_iter().enumerate() {
+        let name = table.get("name").and_then(|n| n.as_str()).unwrap_or_default().to_owned();
+        let mut cidr = Vec::new();
+        for value in table.get("cidr").and_then(|c| c.as_array()).into_iter().flatten() {
+            match value.as_str().and_then(values::parse_net) {
+                Some(net) => cidr.push(net),
+                None => v.problem(format!("network[{index}].cidr"), format!("{value} is not an address range")),
+            }
+        }
+        for unknown in table.keys().filter(|k| !matches!(k.as_str(), "name" | "cidr")) {
+            v.problem(format!("network[{index}].{unknown}"), "is not a setting of pushgate");
+        }
+        if name.is_empty() || cidr.is_empty() {
+            v.problem(format!("network[{index}]"), "needs a name and a cidr list");
+        }
+        networks.push(Network { name, cidr });
+    }
+    networks
+}
+
+fn seconds(v: &Values, section: &str, name: &str) -> Duration {
+    Duration::from_secs(v.int(section, name))
+}
+
+fn some_text(v: &Values, section: &str, name: &str) -> Option<String> {
+    Some(v.text(section, name)).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+        Config::parse(text, environment.iter().map(|(k, v)| (k.to_string(), v.to_string())))
+    }
+
+    #[test]
+    fn an_empty_file_is_the_documented_default() {
+        let empty = parse("", &[]).expect("defaults are valid");
+        let reference = parse(&reference_toml(), &[]).expect("the reference is valid");
+        assert_eq!(format!("{empty:?}"), format!("{reference:?}"));
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let text = "[ping]\nheartbeat_min_s = 900\nheartbeat_max_s = 60\nfolder_max = 3\n[tsl]\nx = 1\n[backend]\nurl = [\"ftp://x\"]\nkind = \"cyrus\"\n";
+        let problems = parse(text, &[("PUSHGATE_PING__NOPE", "1")]).expect_err("five mistakes");
+        let places: Vec<_> = problems.iter().map(|p| p.place.as_str()).collect();
+        for place in ["ping.heartbeat_min_s", "ping.folder_max", "tsl", "backend.url", "backend.kind", "PUSHGATE_PING__NOPE"] {
+            assert!(places.contains(&place), "{place} missing in {places:?}");
+        }
+        assert!(problems.iter().any(|p| p.message.contains("did you mean \"folders_max\"")), "{problems:?}");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file() {
+        let config = parse(
+            "[ping]\nfolders_max = 5\n",
+            &[("PUSHGATE_PING__FOLDERS_MAX", "7"), ("PUSHGATE_LISTEN__ADDRESS", "127.0.0.1:1,127.0.0.1:2")],
+        );
+        let config = config.expect("valid");
+        assert_eq!((config.ping.folders_max, config.listen.address.len()), (7, 2));
+    }
+
+    #[test]
+    fn the_kind_sets_the_check_heartbeat_unless_it_was_written() {
+        let heartbeat = |text| parse(text, &[]).expect("valid").backend.check_heartbeat_s;
+        assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\n"), 10);
+        assert_eq!(heartbeat("[backend]\nkind = \"z-push\"\n"), 1);
+        assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\ncheck_heartbeat_s = 15\n"), 15);
+    }
+
+    #[test]
+    fn the_checked_in_reference_is_the_generated_one() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/reference.toml");
+        if std::env::var_os("PUSHGATE_BLESS").is_some() {
+            std::fs::write(&path, reference_toml()).expect("written");
+        }
+        let checked_in = std::fs::read_to_string(&path).expect("deploy/reference.toml");
+        assert_eq!(checked_in, reference_toml(), "run PUSHGATE_BLESS=1 cargo test --lib reference");
+    }
+}
