@@ -16,6 +16,10 @@ pub const MAILBOX_BYTES_MAX: usize = 320;
 pub const NOTIFICATIONS_MAX: usize = 20_000;
 /// Bytes of one notification request.
 pub const NOTIFICATION_BODY_BYTES_MAX: usize = 4 << 20;
+/// Folders remembered a device: the largest real mailboxes have a few hundred.
+pub const TABLE_FOLDERS_MAX: usize = 1_000;
+/// Devices remembered a mailbox: beyond it the longest unseen is forgotten.
+pub const MAILBOX_DEVICES_MAX: usize = 128;
 /// What a lot does between two looks at its sockets, so that no burst starves the others.
 pub const LOT_TURN_NOTES_MAX: usize = 1_024;
 /// Plaintext of the next request kept for a parked connection that sent early; one TLS record.
