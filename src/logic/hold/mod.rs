@@ -1,1 +1,5 @@
-//! hold
+//! Held requests: what a change is.
+
+mod change;
+
+pub use change::{MailboxChange, Scope};
