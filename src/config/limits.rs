@@ -20,6 +20,22 @@ pub const NOTIFICATION_BODY_BYTES_MAX: usize = 4 << 20;
 pub const TABLE_FOLDERS_MAX: usize = 1_000;
 /// Devices remembered a mailbox: beyond it the longest unseen is forgotten.
 pub const MAILBOX_DEVICES_MAX: usize = 128;
+/// An IMAP folder path in a notification; servers cap one level at 255 bytes.
+pub const FOLDER_NAME_BYTES_MAX: usize = 1_024;
+/// Ids of recent notifications remembered to notice repeats: 16 bytes each, some 3 MB when full.
+pub const NOTIFICATION_IDS_MAX: usize = 65_536;
+/// A repeat comes within seconds (Dovecot: 2 s) or a sender's back-off; later the id may be used anew.
+pub const NOTIFICATION_ID_AGE: Duration = Duration::from_secs(600);
+/// Bad entries named in one answer; the rest are only counted.
+pub const NOTIFICATION_PROBLEMS_MAX: usize = 20;
+/// The webhook waits this long for the lots to say how many Pings they wake.
+pub const WOKEN_WAIT: Duration = Duration::from_millis(20);
+/// Connections to the internal address: mail servers keep some alive, a person opens a few.
+pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
+/// Time for the head, and again for the body, of an internal request, and for a handshake before it.
+pub const INTERNAL_REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Bytes the command line reads of an internal answer: a thousand Pings are some 300 kB.
+pub const INTERNAL_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// What a lot does between two looks at its sockets, so that no burst starves the others.
 pub const LOT_TURN_NOTES_MAX: usize = 1_024;
 /// Plaintext of the next request kept for a parked connection that sent early; one TLS record.

@@ -6,6 +6,7 @@
 mod class;
 mod command;
 mod ids;
+mod mailbox;
 pub mod ping;
 mod query;
 mod request;
@@ -14,6 +15,7 @@ mod version;
 pub use class::{Class, ClassSet};
 pub use command::Command;
 pub use ids::{DeviceId, DeviceType, FolderId, IdError, PolicyKey};
+pub use mailbox::Mailbox;
 pub use ping::{PingAnswer, PingError, PingFolder, PingRequest};
 pub use request::{Form, Parameters, QueryError, Request};
 pub use version::Version;

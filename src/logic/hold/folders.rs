@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::change::Scope;
 use super::path::{self, PathHash, PathMatch};
 use crate::config::limits::TABLE_FOLDERS_MAX;
-use crate::logic::eas::folder_sync::{FolderChange, FolderType};
+use crate::logic::eas::folder_sync::{Folder, FolderChange};
 use crate::logic::eas::{Class, ClassSet, FolderId};
 
 const WATCHED: u8 = 1;
@@ -113,7 +113,7 @@ impl FolderTable {
     pub fn learn(&mut self, is_full: bool, changes: &[FolderChange], last_number: u64) {
         if is_full {
             // Freshness and the watched marks belong to ids, and survive; what the server no longer has does not.
-            let keep = |e: &Entry, id: &str| e.flags & WATCHED != 0 || changes.iter().any(|c| c.id().as_str() == id);
+            let keep = |e: &Entry, id: &str| e.flags & WATCHED != 0 || changes.iter().any(|c| matches!(c, FolderChange::Add(f) | FolderChange::Update(f) if f.id.as_str() == id));
             let ids = std::mem::take(&mut self.ids);
             self.entries = self.entries.iter().filter(|e| keep(e, id_of(&ids, e))).copied().collect();
             self.ids = ids;
@@ -122,12 +122,12 @@ impl FolderTable {
         self.edit(last_number, |edit| {
             for change in changes {
                 match change {
-                    FolderChange::Add { id, parent, name, folder_type } => edit.place(id, parent.as_deref(), name, *folder_type),
-                    FolderChange::Update { id, parent, name, folder_type } => {
-                        edit.forget_nested_paths(id);
-                        edit.place(id, parent.as_deref(), name, *folder_type);
+                    FolderChange::Add(folder) => edit.place(folder),
+                    FolderChange::Update(folder) => {
+                        edit.forget_nested_paths(&folder.id);
+                        edit.place(folder);
                     }
-                    FolderChange::Delete { id } => edit.remove(id),
+                    FolderChange::Delete(id) => edit.remove(id),
                 }
             }
         });
@@ -304,16 +304,16 @@ impl Edit<'_> {
         &mut self.rows[index].1
     }
 
-    fn place(&mut self, id: &FolderId, parent: Option<&str>, name: &str, folder_type: FolderType) {
-        let parent = parent.filter(|p| !p.is_empty() && *p != "0");
+    fn place(&mut self, Folder { id, parent, name, kind }: &Folder) {
+        let parent = Some(parent.as_str()).filter(|p| *p != "0");
         let above = match parent {
             None => path::ROOT,
             Some(parent) => self.rows.iter().find(|(known, _)| known == parent).map_or(0, |(_, e)| e.path),
         };
         let entry = self.entry(id.as_str());
         entry.path = if above == 0 { 0 } else { path::child(above, name) };
-        entry.folder_type = folder_type.0;
-        entry.class = folder_type.class().or(entry.class);
+        entry.folder_type = kind.0;
+        entry.class = kind.class().or(entry.class);
         entry.flags = (entry.flags & !NESTED) | if parent.is_some() { NESTED } else { 0 };
     }
 
