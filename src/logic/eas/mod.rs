@@ -3,15 +3,20 @@
 //! Bytes in, values out, and back. A request line becomes a [`Request`]; bodies become the values of the module of their
 //! command. Nothing here decides anything.
 
+mod body;
 mod class;
 mod command;
+pub mod folder_change;
+pub mod folder_sync;
 mod ids;
 mod mailbox;
 pub mod ping;
 mod query;
 mod request;
+pub mod status;
 mod version;
 
+pub use body::{BodyError, InflateError, Root, inflate, root_command};
 pub use class::{Class, ClassSet};
 pub use command::Command;
 pub use ids::{DeviceId, DeviceType, FolderId, IdError, PolicyKey};

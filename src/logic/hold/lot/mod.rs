@@ -500,7 +500,8 @@ impl<C> Lot<C> {
         self.clear_flag(slot, SLOWED);
         match standing {
             Standing::Clean { until_s } => {
-                let proof_ends = Moment(u64::from(until_s) * 1_000_000).tick();
+                // The tick after: within the tick itself the proof may still hold, and would be looked at again and again.
+                let proof_ends = Moment(u64::from(until_s) * 1_000_000).tick() + 1;
                 self.wheel.set(&mut self.slots, slot.index, expires.min(proof_ends));
             }
             Standing::Doubt { is_uncovered } if is_uncovered || self.options.resolve == Resolve::Check => {
@@ -629,3 +630,6 @@ fn expiry(device: &Device) -> Outcome {
         false => Outcome::Changed(dirty),
     }
 }
+
+#[cfg(test)]
+mod tests;
