@@ -3,16 +3,26 @@
 //! Bytes in, values out, and back. A request line becomes a [`Request`]; bodies become the values of the module of their
 //! command. Nothing here decides anything.
 
+mod body;
 mod class;
 mod command;
+mod device_information;
+pub mod folder_change;
+pub mod folder_sync;
 mod ids;
 pub mod ping;
+pub mod provision;
+pub mod provision_doc;
 mod query;
 mod request;
+pub mod settings;
+pub mod status;
 mod version;
 
+pub use body::{BodyError, InflateError, Root, inflate, root_command};
 pub use class::{Class, ClassSet};
 pub use command::Command;
+pub use device_information::DeviceInformation;
 pub use ids::{DeviceId, DeviceType, FolderId, IdError, PolicyKey};
 pub use ping::{PingAnswer, PingError, PingFolder, PingRequest};
 pub use request::{Form, Parameters, QueryError, Request};
