@@ -9,6 +9,7 @@ mod command;
 mod device_information;
 pub mod folder_change;
 pub mod folder_sync;
+pub mod fuzz;
 mod ids;
 pub mod ping;
 pub mod provision;
@@ -17,6 +18,8 @@ mod query;
 mod request;
 pub mod settings;
 pub mod status;
+pub mod sync;
+mod sync_answer;
 mod version;
 
 pub use body::{BodyError, InflateError, Root, inflate, root_command};

@@ -31,7 +31,9 @@ impl ProvisionDoc {
     /// Takes the end of an element inside the document; `path` begins below `EASProvisionDoc`.
     pub(super) fn take(&mut self, path: &[Tag], content: Content<'_>) -> Result<(), BodyError> {
         match path {
-            [list, tags::APPLICATION_NAME | tags::HASH] => self.list(*list, Some(text(content)?)),
+            [list @ (tags::UNAPPROVED_IN_ROM_APPLICATION_LIST | tags::APPROVED_APPLICATION_LIST), tags::APPLICATION_NAME | tags::HASH] => {
+                self.list(*list, Some(text(content)?))
+            }
             [list @ (tags::UNAPPROVED_IN_ROM_APPLICATION_LIST | tags::APPROVED_APPLICATION_LIST)] => self.list(*list, None),
             [setting] => {
                 self.0.push((*setting, DocValue::Text(text(content)?)));
