@@ -1,9 +1,9 @@
 //! ActiveSync vocabulary (MS-ASCMD, MS-ASHTTP): what devices and servers say to each other, as types.
 
 mod class;
-mod folder_id;
+mod ids;
 mod mailbox;
 
 pub use class::{Class, ClassSet};
-pub use folder_id::FolderId;
+pub use ids::{DeviceId, DeviceType, FolderId, IdError, PolicyKey};
 pub use mailbox::Mailbox;
