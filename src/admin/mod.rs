@@ -11,7 +11,7 @@ mod router;
 mod routes;
 mod serve;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod token;
 pub mod view;
 

@@ -1,9 +1,10 @@
 //! Routes of the internal address: what is where, who may call it, what is counted and logged.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -64,7 +65,8 @@ async fn authenticate(State(internal): State<Arc<Internal>>, request: Request, n
 async fn observe(request: Request, next: Next) -> Response {
     let id = RequestId::next().to_string();
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
-    let span = tracing::info_span!("request", id, method = %request.method(), route);
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| tracing::field::display(*peer));
+    let span = tracing::info_span!("request", id, peer, method = %request.method(), route);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));

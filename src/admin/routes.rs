@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::router::Internal;
 use super::view::{HeldPings, PingFilter, Status, Taken};
 use crate::config::limits::{INTERNAL_REQUEST_TIME, LISTED_PINGS_MAX, NOTIFICATION_BODY_BYTES_MAX, WOKEN_WAIT};
-use crate::logic::eas::Mailbox;
+use crate::logic::eas::{DeviceId, Mailbox};
 use crate::notify::Source;
 
 /// The process answers.
@@ -96,8 +96,10 @@ pub(super) async fn pings(
         }
         None => None,
     };
+    let device = query.device.map(|id| DeviceId::new(id.as_bytes())).transpose();
+    let device = device.map_err(|error| bad(format!("The device is the id that the device sends; this one {error}.")))?;
     // One more than will be shown tells whether there are more.
-    let mut pings = internal.view.pings(PingFilter { mailbox, device: query.device, limit: limit + 1 }).await;
+    let mut pings = internal.view.pings(PingFilter { mailbox, device, limit: limit + 1 }).await;
     let more = pings.len() > limit;
     pings.truncate(limit);
     Ok(Json(HeldPings { pings, more }))

@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::connect_info::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -90,8 +91,8 @@ pub async fn serve<A: Acceptor>(
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             (accepted, place) = admitted => match accepted {
-                Ok((stream, _)) => {
-                    let connection = connection(stream, acceptor.clone(), router.clone(), leaving.clone());
+                Ok((stream, peer)) => {
+                    let connection = connection(stream, peer, acceptor.clone(), router.clone(), leaving.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(place);
@@ -115,7 +116,7 @@ pub async fn serve<A: Acceptor>(
 }
 
 /// One connection, until the peer or `leaving` ends it.
-async fn connection<A: Acceptor>(stream: TcpStream, acceptor: A, router: Router, mut leaving: watch::Receiver<()>) {
+async fn connection<A: Acceptor>(stream: TcpStream, peer: SocketAddr, acceptor: A, router: Router, mut leaving: watch::Receiver<()>) {
     // Small answers should not wait for a peer's delayed acknowledgement; without it they are only slower.
     let _ = stream.set_nodelay(true);
     let io = match tokio::time::timeout(INTERNAL_REQUEST_TIME, acceptor.accept(stream)).await {
@@ -123,7 +124,8 @@ async fn connection<A: Acceptor>(stream: TcpStream, acceptor: A, router: Router,
         Ok(Err(error)) => return tracing::debug!(%error, "internal handshake failed"),
         Err(_) => return tracing::debug!("internal handshake took too long"),
     };
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
         let mut router = router.clone();
         async move { Ok::<_, Infallible>(answer(&mut router, request).await) }
     });
@@ -146,7 +148,7 @@ async fn connection<A: Acceptor>(stream: TcpStream, acceptor: A, router: Router,
 }
 
 async fn answer(router: &mut Router, request: hyper::Request<hyper::body::Incoming>) -> axum::response::Response {
-    match Service::<Request<_>>::call(router, request).await {
+    match Service::<hyper::Request<_>>::call(router, request).await {
         Ok(response) => response,
         Err(never) => match never {},
     }

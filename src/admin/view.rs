@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::eas::Mailbox;
+use crate::logic::eas::{DeviceId, Mailbox};
 
 /// A future behind a pointer, so that the trait can be an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -78,7 +78,7 @@ pub struct PingFilter {
     /// Only of this mailbox.
     pub mailbox: Option<Mailbox>,
     /// Only of the device with this id.
-    pub device: Option<String>,
+    pub device: Option<DeviceId>,
     /// At most so many.
     pub limit: usize,
 }

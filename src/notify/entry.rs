@@ -229,6 +229,9 @@ impl<'de> Visitor<'de> for FieldVisitor {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
 
     const KEYS: [&str; 2] = ["a", "b"];
@@ -259,6 +262,52 @@ mod tests {
         assert!(matches!(entries(b"[{\"a\":\"\xff\"}]", &KEYS), Err(BadBatch::NotJson(_))));
         let deep = "[".repeat(100_000);
         assert!(matches!(entries(deep.as_bytes(), &KEYS), Err(BadBatch::NotJson(_))));
+    }
+
+    /// The slow, obvious reader: the whole document as values.
+    fn slowly(body: &[u8]) -> Option<Vec<Entry<2>>> {
+        let field = |value: Option<&Value>| match value {
+            None | Some(Value::Null) => Field::Missing,
+            Some(Value::String(text)) => Field::Text(text.clone()),
+            Some(value) => value.as_u64().map_or(Field::Unfit, Field::Number),
+        };
+        let entry = |value: &Value| value.as_object().map(|object| KEYS.map(|key| field(object.get(key))));
+        match serde_json::from_slice(body).ok()? {
+            Value::Array(entries) => Some(entries.iter().map(entry).collect()),
+            object @ Value::Object(_) => Some(vec![entry(&object)]),
+            _ => None,
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        scalar.prop_recursive(4, 48, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::vec(("[abc]", inner), 0..4).prop_map(Value::from_iter),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_reads_what_the_obvious_reader_reads(value in json()) {
+            let body = value.to_string();
+            prop_assert_eq!(entries(body.as_bytes(), &KEYS).ok(), slowly(body.as_bytes()));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(start in r#"[\[{"]{0,4}"#, rest in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let body = [start.as_bytes(), &rest].concat();
+            prop_assert_eq!(entries(&body, &KEYS).ok(), slowly(&body));
+        }
     }
 
     #[test]

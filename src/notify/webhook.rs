@@ -18,8 +18,8 @@ fn understand([mailbox, folder, folder_id, class, id]: [Field; 5], mailboxes: &c
     let mailbox = Mailbox::normalise(&name, mailboxes.default_domain.as_deref(), mailboxes.lowercase)
         .ok_or("\"mailbox\" is not a user name such as hew or hew@example.org")?;
     let folder = folder.text("folder")?.map(|name| Scope::FolderName(name.into()));
-    let folder_id =
-        folder_id.text("folder_id")?.map(|id| FolderId::new(&id).map_err(|_| "\"folder_id\" is longer than any folder id")).transpose()?;
+    let folder_id = folder_id.text("folder_id")?.map(|id| FolderId::new(&id)).transpose();
+    let folder_id = folder_id.map_err(|error| format!("\"folder_id\" {error}"))?;
     let class = class.text("class")?.map(|name| name.parse::<Class>()).transpose();
     let class = class.map_err(|()| "\"class\" is none of Email, Calendar, Contacts, Tasks, Notes")?;
     let scope = folder_id.map(Scope::FolderId).or(folder).or(class.map(Scope::Class)).unwrap_or(Scope::Mailbox);

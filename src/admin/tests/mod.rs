@@ -2,5 +2,5 @@
 
 mod access;
 mod notifications;
-mod scene;
+pub(crate) mod scene;
 mod views;

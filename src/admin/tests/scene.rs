@@ -1,6 +1,7 @@
 //! The scene: an internal address on loopback, a recording sink, a gateway that shows fixed values, raw HTTP.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,10 +18,10 @@ use crate::telemetry;
 
 /// Records what it is given; can be overloaded, or silent about its count.
 #[derive(Default)]
-pub(super) struct Sink {
+pub(crate) struct Sink {
     taken: Mutex<Vec<(Source, MailboxChange)>>,
-    pub(super) overloaded: AtomicBool,
-    pub(super) silent: AtomicBool,
+    pub(crate) overloaded: AtomicBool,
+    pub(crate) silent: AtomicBool,
     unanswered: Mutex<Vec<oneshot::Sender<usize>>>,
 }
 
@@ -41,8 +42,8 @@ impl ChangeSink for Sink {
 }
 
 /// Ready while `ready`; holds three Pings.
-pub(super) struct View {
-    pub(super) ready: AtomicBool,
+pub(crate) struct View {
+    pub(crate) ready: AtomicBool,
     filters: Mutex<Vec<PingFilter>>,
 }
 
@@ -73,18 +74,21 @@ impl GatewayView for View {
     }
 }
 
-pub(super) struct Scene {
-    pub(super) address: SocketAddr,
-    pub(super) token: String,
-    pub(super) sink: Arc<Sink>,
-    pub(super) view: Arc<View>,
+pub(crate) struct Scene {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
+    pub(crate) token_file: PathBuf,
+    _folder: tempfile::TempDir,
+    pub(crate) sink: Arc<Sink>,
+    pub(crate) view: Arc<View>,
 }
 
 /// A running internal address, configured by `text`.
-pub(super) async fn internal_address(text: &str) -> Scene {
+pub(crate) async fn internal_address(text: &str) -> Scene {
     let config = Config::parse(text, std::iter::empty()).expect("a valid configuration");
     let folder = tempfile::tempdir().expect("a folder");
-    let token = token::load_or_create(&folder.path().join("token")).expect("a token");
+    let token_file = folder.path().join("token");
+    let token = token::load_or_create(&token_file).expect("a token");
     let sink = Arc::new(Sink::default());
     let view = Arc::new(View { ready: AtomicBool::new(true), filters: Mutex::default() });
     let internal = Internal {
@@ -97,24 +101,24 @@ pub(super) async fn internal_address(text: &str) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(serve(listener, Plain, router(internal), std::future::pending()));
-    Scene { address, token: token.reveal().to_owned(), sink, view }
+    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view }
 }
 
 /// An answer as it came.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect(&self.body)
     }
 
     /// The detail of a problem, after checking that it is one.
-    pub(super) fn problem(&self) -> String {
+    pub(crate) fn problem(&self) -> String {
         assert!(self.head.contains("content-type: application/problem+json"), "{}", self.head);
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
@@ -126,7 +130,7 @@ impl Answer {
 
 impl Scene {
     /// Sends bytes on a new connection and reads to its end.
-    pub(super) async fn raw(&self, request: &[u8]) -> Answer {
+    pub(crate) async fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.expect("connected");
         stream.write_all(request).await.expect("sent");
         let mut bytes = Vec::new();
@@ -138,7 +142,7 @@ impl Scene {
     }
 
     /// A request with an `Authorization` header of choice (empty: none).
-    pub(super) async fn request_as(&self, authorization: &str, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn request_as(&self, authorization: &str, method: &str, path: &str, body: &str) -> Answer {
         let authorization = if authorization.is_empty() { String::new() } else { format!("Authorization: {authorization}\r\n") };
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}Content-Length: {length}\r\n\r\n");
@@ -146,22 +150,22 @@ impl Scene {
     }
 
     /// A request with the token.
-    pub(super) async fn request(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn request(&self, method: &str, path: &str, body: &str) -> Answer {
         self.request_as(&format!("Bearer {}", self.token), method, path, body).await
     }
 
-    pub(super) async fn notify(&self, body: &str) -> Answer {
+    pub(crate) async fn notify(&self, body: &str) -> Answer {
         self.request("POST", "/v1/notifications", body).await
     }
 
     /// What reached the sink since the last look: source, mailbox, scope.
-    pub(super) fn changes(&self) -> Vec<(Source, String, Scope)> {
+    pub(crate) fn changes(&self) -> Vec<(Source, String, Scope)> {
         let taken = std::mem::take(&mut *self.sink.taken.lock().expect("sound"));
         taken.into_iter().map(|(source, change)| (source, change.mailbox.to_string(), change.scope)).collect()
     }
 
     /// The filters that the view was asked with.
-    pub(super) fn filters(&self) -> Vec<PingFilter> {
+    pub(crate) fn filters(&self) -> Vec<PingFilter> {
         self.view.filters.lock().expect("sound").clone()
     }
 }
