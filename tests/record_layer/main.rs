@@ -1,4 +1,10 @@
 //! The record layer against rustls and OpenSSL as devices, and against devices that misbehave.
 
+mod certificates;
+mod handshakes;
+mod hostile;
+mod large;
+mod parked;
+mod peer;
 mod scene;
 mod suites;

@@ -28,6 +28,10 @@ pub fn certificate(host: &str) -> Certificate {
     Certificate { chain: made.cert.pem(), key: made.signing_key.serialize_pem() }
 }
 
+pub fn acceptor(certificate: &Certificate) -> Arc<Acceptor> {
+    Arc::new(Acceptor::from_pem(&certificate.chain, &certificate.key).expect("acceptor"))
+}
+
 /// The gateway's end: an address to connect to, and what came of serving there.
 pub struct Gateway<T> {
     pub address: SocketAddr,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use pushgate::gateway::tls::{AcceptError, Accepted, Acceptor, Suite};
+use pushgate::gateway::tls::{AcceptError, Accepted, Suite};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::scene::{Certificate, Device, HOST, certificate, gateway, noise, openssl_context, openssl_device, rustls_config, rustls_device};
+use crate::scene::{Device, HOST, acceptor, certificate, gateway, noise, openssl_context, openssl_device, rustls_config, rustls_device};
 
 /// What the gateway saw of a connection.
 #[derive(Debug, PartialEq)]
@@ -40,10 +40,6 @@ fn exchange(device: &mut impl Device, seed: u64) {
 fn close_and_see_it_answered(device: &mut impl Device) {
     device.close();
     assert_eq!(device.read(&mut [0; 1]).expect("close_notify, not a bare end"), 0);
-}
-
-fn acceptor(certificate: &Certificate) -> Arc<Acceptor> {
-    Arc::new(Acceptor::from_pem(&certificate.chain, &certificate.key).expect("acceptor"))
 }
 
 #[test]

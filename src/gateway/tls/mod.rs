@@ -8,6 +8,7 @@
 
 mod acceptor;
 mod certificates;
+mod error;
 mod handshake;
 mod received;
 mod record;
@@ -17,8 +18,9 @@ mod wire;
 
 pub use acceptor::{AcceptError, Accepted, Acceptor};
 pub use certificates::CertificateError;
+pub use error::RecordError;
 pub use received::Received;
-pub use record::{Keys, RecordError};
+pub use record::Keys;
 pub use stream::WireStream;
 pub use suite::Suite;
-pub use wire::{Incoming, Wire};
+pub use wire::{Incoming, RECEIVED_BYTES_MAX, Wire};

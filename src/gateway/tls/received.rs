@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use aws_lc_rs::aead::LessSafeKey;
 
-use super::record::{FRAGMENT_BYTES_MAX, HEADER_BYTES, Keys, Opened, RecordError};
+use super::error::RecordError;
+use super::record::{FRAGMENT_BYTES_MAX, HEADER_BYTES, Keys, Opened};
 
 /// Plaintext and ciphertext that wait. Bounded: opening pauses while a record's worth of plaintext is unread.
 #[derive(Default)]

@@ -9,8 +9,9 @@ use aws_lc_rs::aead::LessSafeKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::error::RecordError;
 use super::received::Received;
-use super::record::{FRAGMENT_BYTES_MAX, Keys, RECORD_BYTES_MAX, RecordError};
+use super::record::{FRAGMENT_BYTES_MAX, Keys, RECORD_BYTES_MAX};
 use super::wire::{RECORD_OVERHEAD_BYTES, Wire};
 
 /// A device connection as hyper sees it.
@@ -30,6 +31,8 @@ pub struct WireStream {
     at_end: bool,
     /// A write failed or a record was refused: the peer cannot know what it missed, so nothing more is sent.
     broken: bool,
+    /// A record was refused while good plaintext before it is unread: reading gives that first.
+    refused: Option<RecordError>,
 }
 
 /// Cipher contexts, made once for as long as the connection is active.
@@ -52,7 +55,7 @@ impl WireStream {
 
     /// Puts a connection together that was taken apart.
     pub fn from_parts(stream: TcpStream, wire: Wire, received: Received) -> Self {
-        WireStream { stream, wire, ciphers: None, received, sealed: Vec::new(), sent: 0, at_end: false, broken: false }
+        WireStream { stream, wire, ciphers: None, received, sealed: Vec::new(), sent: 0, at_end: false, broken: false, refused: None }
     }
 
     /// Takes the connection apart, memory given back. `None`, and the connection is closed, when something sealed
@@ -93,11 +96,15 @@ impl WireStream {
     fn open_waiting(&mut self) -> Result<bool, RecordError> {
         let Wire::Tls(keys) = &mut self.wire else { return Ok(!self.received.plaintext().is_empty()) };
         if keys.has_failed() {
-            return Err(RecordError::Ended);
+            return Err(self.refused.take().unwrap_or(RecordError::Ended));
         }
         if !keys.peer_closed && !self.received.ciphertext().is_empty() {
             let ciphers = self.ciphers.get_or_insert_with(|| Ciphers::new(keys));
-            self.received.open(keys, &ciphers.receive)?;
+            match self.received.open(keys, &ciphers.receive) {
+                Err(error) if self.received.plaintext().is_empty() => return Err(error),
+                Err(error) => self.refused = Some(error),
+                Ok(()) => {}
+            }
         }
         Ok(keys.peer_closed || !self.received.plaintext().is_empty())
     }

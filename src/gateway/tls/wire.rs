@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::error::RecordError;
 use super::received::Received;
-use super::record::{CLOSE_NOTIFY, FRAGMENT_BYTES_MAX, Keys, RecordError};
+use super::record::{CLOSE_NOTIFY, FRAGMENT_BYTES_MAX, Keys};
 
 /// Transport state of one connection; plain data, about a hundred bytes, wiped when dropped. Not `Clone`: a
 /// second copy would seal two records with one nonce.
