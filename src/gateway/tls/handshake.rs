@@ -123,15 +123,18 @@ impl Handshake {
         if self.given > HANDSHAKE_BYTES_MAX {
             return Err(rustls::Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge));
         }
-        if is_hopeless && self.process(self.seen).inspect_err(|_| self.encode_alert()).is_ok() {
+        if is_hopeless {
+            self.process(self.seen).inspect_err(|_| self.encode_alert())?;
             return Err(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType));
         }
         Ok(true)
     }
 
-    /// After an error rustls has its alert queued; nothing else can be asked of it.
+    /// After an error rustls has its alert queued and gives it out first. It must not be asked for more: it would
+    /// go on with the message that it refused.
     fn encode_alert(&mut self) {
-        while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(data)), .. } = self.connection.process_tls_records(&mut []) {
+        while self.connection.wants_write() {
+            let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(&mut []).state else { return };
             if encode(data, &mut self.outgoing).is_err() {
                 return;
             }
