@@ -22,6 +22,8 @@ enum End {
     Cut,
 }
 
+type ReadingGateway = Gateway<Vec<(Vec<u8>, End)>>;
+
 /// Reads until the end; gives what was read and how it ended. What the device said is checked by the device.
 async fn read_to_the_end(accepted: Result<Accepted, AcceptError>) -> (Vec<u8>, End) {
     let mut stream = accepted.expect("handshake").stream;
@@ -40,7 +42,7 @@ async fn read_to_the_end(accepted: Result<Accepted, AcceptError>) -> (Vec<u8>, E
     (all, end)
 }
 
-fn meet(suite: Suite) -> (Peer, Gateway<Vec<(Vec<u8>, End)>>) {
+fn meet(suite: Suite) -> (Peer, ReadingGateway) {
     let certificate = certificate(HOST);
     let gateway = gateway(acceptor(&certificate), 1, read_to_the_end);
     (Peer::new(suite, rustls_config(suite, &certificate), gateway.address), gateway)
@@ -58,7 +60,7 @@ fn is_refused(suite: Suite, misbehave: impl FnOnce(&mut Peer), before: &[u8], er
     }
 }
 
-fn gateway_end(gateway: Gateway<Vec<(Vec<u8>, End)>>) -> (Vec<u8>, End) {
+fn gateway_end(gateway: ReadingGateway) -> (Vec<u8>, End) {
     gateway.result().pop().expect("one connection")
 }
 

@@ -3,6 +3,7 @@
 mod certificates;
 mod handshakes;
 mod hostile;
+mod http;
 mod large;
 mod parked;
 mod peer;

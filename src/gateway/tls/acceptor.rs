@@ -106,6 +106,8 @@ impl Acceptor {
     /// # Errors
     /// See [`AcceptError`]; the socket is closed then.
     pub async fn accept(&self, mut stream: TcpStream, early: Vec<u8>) -> Result<Accepted, AcceptError> {
+        // Answers are written whole; waiting for the acknowledgement of a ticket before them gains nothing.
+        stream.set_nodelay(true).map_err(AcceptError::Io)?;
         // On the heap, and gone with the handshake: the caller's task keeps its size for as long as it lives.
         let mut handshake = Box::new(Handshake::new(&self.config.load(), early).map_err(AcceptError::Handshake)?);
         let mut is_first = true;

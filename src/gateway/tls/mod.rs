@@ -9,6 +9,8 @@
 mod acceptor;
 mod certificates;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handshake;
 mod received;
 mod record;
@@ -19,8 +21,11 @@ mod wire;
 pub use acceptor::{AcceptError, Accepted, Acceptor};
 pub use certificates::CertificateError;
 pub use error::RecordError;
-pub use received::Received;
+pub use received::{RECEIVED_BYTES_MAX, Received};
 pub use record::Keys;
 pub use stream::WireStream;
 pub use suite::Suite;
-pub use wire::{Incoming, RECEIVED_BYTES_MAX, Wire};
+pub use wire::{Incoming, Wire};
+
+#[cfg(test)]
+mod tests;

@@ -48,6 +48,25 @@ impl Received {
         }
     }
 
+    /// Puts plaintext back in front of what is unread: what an HTTP parser had taken and did not use.
+    ///
+    /// # Errors
+    /// [`RecordError::TooMuch`], and nothing changes, when more than [`RECEIVED_BYTES_MAX`] would wait.
+    pub fn put_back(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        if self.bytes() + bytes.len() > RECEIVED_BYTES_MAX {
+            return Err(RecordError::TooMuch);
+        }
+        let buffer = self.0.get_or_insert_default();
+        buffer.compact();
+        buffer.bytes.splice(0..0, bytes.iter().copied());
+        buffer.plaintext.end += bytes.len();
+        buffer.ciphertext += bytes.len();
+        Ok(())
+    }
+
     /// Nothing waits, opened or not.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().is_none_or(|buffer| buffer.plaintext.is_empty() && buffer.ciphertext == buffer.bytes.len())
@@ -146,3 +165,6 @@ impl fmt::Debug for Received {
         f.debug_struct("Received").field("plaintext", &self.plaintext().len()).field("ciphertext", &self.ciphertext().len()).finish()
     }
 }
+
+/// What may wait unread on one connection, opened or not: three records.
+pub const RECEIVED_BYTES_MAX: usize = 3 * (FRAGMENT_BYTES_MAX + 256);

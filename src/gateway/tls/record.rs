@@ -59,6 +59,19 @@ impl Keys {
         Some(Keys { send, receive, suite, empty_records: 0, ended: false, peer_closed: false, failed: false })
     }
 
+    /// Keys that everybody knows, for tests and fuzzing: what one side of a pair seals, the other opens.
+    pub(super) fn known(suite: Suite, is_device: bool, sequence: u32) -> Self {
+        let direction = |byte| Direction { key: [byte; 32], iv: [!byte; 12], sequence };
+        let (send, receive) = if is_device { (direction(1), direction(2)) } else { (direction(2), direction(1)) };
+        Keys { send, receive, suite, empty_records: 0, ended: false, peer_closed: false, failed: false }
+    }
+
+    /// Everything that has to be wiped.
+    #[cfg(test)]
+    pub(super) fn secret_bytes(&self) -> impl Iterator<Item = u8> {
+        [&self.send, &self.receive].into_iter().flat_map(|direction| direction.key.into_iter().chain(direction.iv))
+    }
+
     /// Cipher context of the sending direction; good for as long as the connection lives.
     pub(super) fn send_cipher(&self) -> LessSafeKey {
         self.send.cipher(self.suite)
@@ -287,7 +300,7 @@ pub(super) const HEADER_BYTES: usize = 5;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 /// GCM may seal 2^24.5 full records with one key (RFC 8446 section 5.5); we stay below in every suite.
-const RECORDS_MAX: u32 = 1 << 24;
+pub(super) const RECORDS_MAX: u32 = 1 << 24;
 /// So that an exhausted connection can still say so.
 const RECORDS_KEPT_FOR_ALERTS: u32 = 1;
 /// As OpenSSL allows; nothing legitimate sends even two.

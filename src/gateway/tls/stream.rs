@@ -87,6 +87,14 @@ impl WireStream {
         &self.received
     }
 
+    /// Puts plaintext back that hyper had read and did not use, so that it is read again, first.
+    ///
+    /// # Errors
+    /// [`RecordError::TooMuch`]: more would wait than may; close the connection.
+    pub fn put_back(&mut self, bytes: &[u8]) -> Result<(), RecordError> {
+        self.received.put_back(bytes)
+    }
+
     /// Sealed bytes that the kernel has not taken.
     pub fn unsent(&self) -> usize {
         self.sealed.len() - self.sent

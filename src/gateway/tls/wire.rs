@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::RecordError;
-use super::received::Received;
+use super::received::{RECEIVED_BYTES_MAX, Received};
 use super::record::{CLOSE_NOTIFY, FRAGMENT_BYTES_MAX, Keys};
 
 /// Transport state of one connection; plain data, about a hundred bytes, wiped when dropped. Not `Clone`: a
@@ -124,5 +124,3 @@ impl fmt::Debug for Wire {
 const WARNING: u8 = 1;
 /// Header, explicit nonce, content type, tag: the most that a record adds.
 pub(super) const RECORD_OVERHEAD_BYTES: usize = 5 + 8 + 1 + 16;
-/// What may wait unread on one connection, opened or not: three records.
-pub const RECEIVED_BYTES_MAX: usize = 3 * (FRAGMENT_BYTES_MAX + 256);
