@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openssl::ssl::{SslConnector, SslMethod, SslVersion};
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode, SslVersion};
 use pushgate::gateway::tls::{AcceptError, Accepted, Suite};
 use rustls::ClientConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -82,6 +82,25 @@ fn handshake_messages_may_be_split_over_many_records() {
         stream.read_exact(&mut word).expect("echo");
         assert_eq!((&word, gateway.result()), (b"bits", vec!["spoken"]));
     }
+}
+
+#[test]
+fn a_device_may_have_to_say_hello_twice() {
+    let certificate = certificate(HOST);
+    let gateway = gateway(acceptor(&certificate), 1, async |accepted: Result<Accepted, AcceptError>| {
+        let name = accepted.as_ref().ok().and_then(|accepted| accepted.server_name.clone());
+        (name, echo_a_word(accepted).await)
+    });
+    // Its first guess at a key exchange is one that the gateway does not have.
+    let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("connector");
+    connector.set_min_proto_version(Some(SslVersion::TLS1_3)).expect("version");
+    connector.set_groups_list("X448:P-256").expect("groups");
+    connector.set_verify(SslVerifyMode::NONE);
+    let mut device = connector.build().connect(HOST, connect(gateway.address)).expect("handshake");
+    device.write_all(b"word").expect("sent");
+    let mut word = [0; 4];
+    device.read_exact(&mut word).expect("echo");
+    assert_eq!((&word, gateway.result()), (b"word", vec![(Some(HOST.into()), "spoken")]));
 }
 
 #[test]
