@@ -10,8 +10,10 @@
 //! * `check`: has anything changed? `presets`: where backends differ.
 
 mod body;
+mod check;
 mod choice;
 mod connect;
+mod credentials;
 mod failure;
 mod forward;
 mod headers;
@@ -19,6 +21,7 @@ mod pool;
 mod presets;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,8 +33,11 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use body::BackendBody;
+pub use check::{CheckRequest, CheckResult, Checker};
 pub use connect::SetupError;
+pub use credentials::{Credentials, mailbox_of};
 pub use failure::Failure;
+pub use verdict::{Refusal, Verdict, Verdicts};
 
 use crate::config;
 use crate::config::BackendKind;
@@ -97,5 +103,9 @@ impl Backend {
             body_idle: limits.body_idle,
             started: Instant::now(),
         })))
+    }
+
+    pub(crate) fn kind(&self) -> BackendKind {
+        self.0.kind
     }
 }

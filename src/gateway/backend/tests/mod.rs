@@ -1,9 +1,12 @@
 //! The scene of the tests: backends on loopback (scripted byte by byte, or served by hyper), a gateway in front of
 //! them that only forwards, and devices that speak raw HTTP.
 
+mod checks;
 mod failures;
 mod forwarding;
 mod streams;
+mod tls;
+mod verdicts;
 
 use std::convert::Infallible;
 use std::future::Future;
