@@ -46,6 +46,25 @@ pub const LISTED_PINGS_MAX: usize = 1_000;
 pub const IDLE_IN_TASK: Duration = Duration::from_millis(500);
 /// An unacknowledged answer shows as a broken connection after this (a reset shows at once).
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection to a backend is reused within this time: below the 5 s after which Apache closes one by default,
+/// so that a request rarely meets a connection that is just being closed.
+pub const BACKEND_IDLE: Duration = Duration::from_secs(4);
+/// Connections kept between two exchanges for each backend; more are closed.
+pub const BACKEND_IDLE_LINKS_MAX: usize = 1_024;
+/// TCP keep-alive towards backends: a vanished one is noticed while a Ping waits there.
+pub const BACKEND_KEEPALIVE: Duration = Duration::from_secs(60);
+/// What one connection to a backend reads ahead; also the largest head of an answer.
+pub const BACKEND_READ_BYTES_MAX: usize = 65_536;
+/// Backends tried in a row when none takes a connection: each may cost the whole connect time-out.
+pub const BACKEND_ATTEMPTS_MAX: usize = 3;
+/// Body of a refusal that is passed on to a device.
+pub const REFUSAL_BODY_BYTES_MAX: usize = 16_384;
+/// Verdicts remembered in all; some 60 bytes each.
+pub const VERDICTS_MAX: usize = 1_000_000;
+/// Refusals remembered in all, each with its answer.
+pub const REFUSALS_MAX: usize = 256;
+/// How long a refusal is remembered: devices ask several times at once, people correct a password at once.
+pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
 
 /// `[limits]`: the bounds an operator may move.
 #[derive(Debug, Clone)]
