@@ -191,6 +191,46 @@ async fn a_dead_backend_is_unknown_as_a_502() {
     assert!(matches!(verdict, Verdict::Unknown(status) if status == 502), "{verdict:?}");
 }
 
+#[tokio::test]
+async fn guesses_do_not_pile_up() {
+    let silent = scripted(|stream, _| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
+    let verdicts = Verdicts::new(backend(&[&silent], |_| ()), &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() });
+    for number in 0..crate::config::limits::VERDICT_QUESTIONS_MAX {
+        let (credentials, head, route) = (credentials(&number.to_string()), head("POST", PING), route());
+        let mut question = std::pin::pin!(verdicts.verdict(&credentials, &head, &route));
+        std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(question.as_mut().poll(cx).is_pending()))).await;
+    }
+    let asked = std::time::Instant::now();
+    assert_eq!(ask(&verdicts, "one more").await, 0);
+    assert!(asked.elapsed() < Duration::from_millis(500), "turned away without waiting");
+}
+
+#[tokio::test]
+async fn a_silent_backend_keeps_all_who_ask_waiting_only_once() {
+    let silent = scripted(|stream, _| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
+    let backend = backend(&[&silent], |config| config.backend.answer_timeout = Duration::from_millis(100));
+    let verdicts = Verdicts::new(backend, &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() });
+    let asked = std::time::Instant::now();
+    let tasks: Vec<_> = (0..20)
+        .map(|number| {
+            let verdicts = verdicts.clone();
+            tokio::spawn(async move { ask(&verdicts, &number.to_string()).await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.expect("no panic"), 0);
+    }
+    assert!(asked.elapsed() < Duration::from_millis(1_000), "{:?}", asked.elapsed());
+}
+
 #[test]
 fn a_remembered_verdict_is_small() {
     let verdicts = {
