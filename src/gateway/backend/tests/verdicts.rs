@@ -234,22 +234,25 @@ async fn a_silent_backend_keeps_all_who_ask_waiting_only_once() {
 
 #[test]
 fn a_remembered_verdict_is_small() {
-    let verdicts = {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        let _inside = runtime.enter();
+    let verdicts = || {
         let cas = Cas { url: "http://127.0.0.1:1".into(), accepted: Arc::default() };
         Verdicts::new(backend(&[&cas], |_| ()), &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() })
     };
-    let before = heap_bytes();
-    for number in 0..100_000 {
-        verdicts.remember(&credentials(&number.to_string()));
-    }
-    let each = (heap_bytes() - before) / 100_000;
-    assert!(verdicts.is_remembered(&credentials("99999")));
-    assert!(each <= 100, "{each} bytes a verdict");
+    // Other tests allocate meanwhile: the median of several rounds is not theirs.
+    let mut rounds: Vec<isize> = (0..7)
+        .map(|round| {
+            let verdicts = verdicts();
+            let before = heap_bytes();
+            (0..20_000).for_each(|number| verdicts.remember(&credentials(&format!("{round} {number}"))));
+            assert!(verdicts.is_remembered(&credentials(&format!("{round} 19999"))));
+            (heap_bytes() - before) / 20_000
+        })
+        .collect();
+    rounds.sort_unstable();
+    assert!((20..=100).contains(&rounds[3]), "bytes a verdict: {rounds:?}");
 }
 
-/// Bytes that this process has allocated, from glibc. Other tests allocate at the same time, but not ten megabytes that stay.
+/// Bytes that this process has allocated, from glibc.
 fn heap_bytes() -> isize {
     #[expect(unsafe_code, reason = "glibc's own count is the only one there is, and mallinfo2 has no preconditions")]
     let info = unsafe { libc::mallinfo2() };
