@@ -5,9 +5,10 @@
 
 pub mod arguments;
 pub mod check;
-pub mod decode;
 mod client;
+pub mod decode;
 pub mod notify;
+pub mod serve;
 pub mod status;
 
 use std::io::{self, Write};

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
@@ -112,6 +113,7 @@ impl Inner {
         route: &Route,
     ) -> Result<Response<AnswerBody>, Failure> {
         let mut last = Failure::Unreachable;
+        self.requests.fetch_add(1, Ordering::Relaxed);
         for member in self.candidates(route) {
             match self.send_to(member, request, route).await {
                 Ok((response, lease)) => return Ok(self.answer(response, Lease { turns, ..lease })),

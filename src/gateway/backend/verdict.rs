@@ -134,6 +134,11 @@ impl Verdicts {
         self.0.accept(self.0.digest(credentials));
     }
 
+    /// Whether they are remembered as right; asks nobody.
+    pub fn is_accepted(&self, credentials: &Credentials) -> bool {
+        matches!(self.0.remembered(&self.0.digest(credentials)), Some(Verdict::Accepted))
+    }
+
     #[cfg(test)]
     pub(super) fn is_remembered(&self, credentials: &Credentials) -> bool {
         self.0.remembered(&self.0.digest(credentials)).is_some()
