@@ -10,5 +10,7 @@
 pub mod cas;
 pub mod device;
 pub mod open_files;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 mod tree;
