@@ -1,9 +1,8 @@
 //! Ping (MS-ASCMD 2.2.1.13): request and answer, read strictly, written in the shortest form.
 
-use std::fmt;
-
+use super::body::{BodyError, folder_id, once, walk};
 use super::{Class, FolderId};
-use crate::logic::wbxml::{Content, Elements, Limits, Step, WbxmlError, Writer, ping};
+use crate::logic::wbxml::{Limits, Step, Writer, ping};
 
 /// What a device asks to be told about. Fields it leaves out are the ones it sent before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,16 +24,8 @@ pub struct PingFolder {
     pub class: Class,
 }
 
-/// A body that is not a Ping's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PingError {
-    /// Broken WBXML.
-    Wbxml(WbxmlError),
-    /// The root element is another command's.
-    WrongRoot,
-    /// Well-formed, but not what the schema says.
-    Syntax(&'static str),
-}
+/// A body that is not a Ping's: answer 4.
+pub type PingError = BodyError;
 
 /// What a Ping is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +66,7 @@ impl PingRequest {
             return Ok(PingRequest::default());
         }
         let mut request = RequestReader { folders_max, request: PingRequest::default(), order: Vec::new(), id: None, class: None };
-        walk(body, |step| request.take(step))?;
+        walk(body, ping::PING, Limits::STRICT, |step| request.take(step))?;
         Ok(request.request)
     }
 
@@ -114,23 +105,18 @@ struct RequestReader {
 impl RequestReader {
     fn take(&mut self, step: Step<'_>) -> Result<(), PingError> {
         match step {
-            Step::Open([ping::PING, ping::FOLDERS]) => {
-                let is_first = self.request.folders.replace(Vec::new()).is_none();
-                if is_first { Ok(()) } else { Err(PingError::Syntax("Folders is there twice")) }
-            }
+            Step::Open([ping::PING, ping::FOLDERS]) => once(&mut self.request.folders, Vec::new(), "Folders is there twice"),
             Step::Close([ping::PING, ping::HEARTBEAT_INTERVAL], content) => {
                 let seconds = content.number().ok_or(PingError::Syntax("HeartbeatInterval is not a number"))?;
-                let is_first = self.request.heartbeat_s.replace(seconds).is_none();
-                if is_first { Ok(()) } else { Err(PingError::Syntax("HeartbeatInterval is there twice")) }
+                once(&mut self.request.heartbeat_s, seconds, "HeartbeatInterval is there twice")
             }
             Step::Close([ping::PING, ping::FOLDERS, ping::FOLDER, ping::ID], content) => {
-                let is_first = self.id.replace(folder_id(content)?).is_none();
-                if is_first { Ok(()) } else { Err(PingError::Syntax("a Folder has two Ids")) }
+                once(&mut self.id, folder_id(content)?, "a Folder has two Ids")
             }
             Step::Close([ping::PING, ping::FOLDERS, ping::FOLDER, ping::CLASS], content) => {
                 let class = content.text().and_then(|text| text.parse().ok());
-                let is_first = self.class.replace(class.ok_or(PingError::Syntax("Class is not a known class"))?).is_none();
-                if is_first { Ok(()) } else { Err(PingError::Syntax("a Folder has two Classes")) }
+                let class = class.ok_or(PingError::Syntax("Class is not a known class"))?;
+                once(&mut self.class, class, "a Folder has two Classes")
             }
             Step::Close([ping::PING, ping::FOLDERS, ping::FOLDER], _) => self.folder_ends(),
             _ => Ok(()),
@@ -199,7 +185,7 @@ impl PingAnswer {
         if body.is_empty() {
             return Err(PingError::Syntax("the answer is empty"));
         }
-        walk(body, |step| {
+        walk(body, ping::PING, Limits::STRICT, |step| {
             let Step::Close(path, content) = step else { return Ok(()) };
             match path {
                 [ping::PING, ping::STATUS] => status = content.number(),
@@ -237,33 +223,3 @@ pub fn encode_changes<'a>(ids: impl Iterator<Item = &'a str>, out: &mut Vec<u8>)
     writer.end().end();
     *out = writer.finish();
 }
-
-/// Walks a complete document whose root must be Ping.
-fn walk(body: &[u8], mut take: impl FnMut(Step<'_>) -> Result<(), PingError>) -> Result<(), PingError> {
-    let mut elements = Elements::new(Limits::STRICT);
-    let mut rest = body;
-    while let Some(step) = elements.next(&mut rest).map_err(PingError::Wbxml)? {
-        match step {
-            Step::Open([root]) if *root != ping::PING => return Err(PingError::WrongRoot),
-            step => take(step)?,
-        }
-    }
-    elements.finish().map_err(PingError::Wbxml)
-}
-
-fn folder_id(content: Content<'_>) -> Result<FolderId, PingError> {
-    let id = content.text().and_then(|text| FolderId::new(text).ok());
-    id.ok_or(PingError::Syntax("a folder id is empty, too long or not text"))
-}
-
-impl fmt::Display for PingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PingError::Wbxml(error) => error.fmt(f),
-            PingError::WrongRoot => f.write_str("the body is not a Ping"),
-            PingError::Syntax(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for PingError {}

@@ -2,23 +2,27 @@
 //!
 //! * [`Reader`]: bytes in any pieces → [`Event`]s; strict, bounded, without recursion.
 //! * [`Elements`]: events → paths and short texts, which is what `eas` parses with.
-//! * [`Writer`]: calls → the shortest bytes.
-//! * [`tags`]: the tag constants; the names come from one table (`pages`).
+//! * [`Writer`]: calls → the shortest bytes. * [`copy`]: a document anew, without some elements. * [`to_xml`]: for people.
+//! * `tags`: a module of tag constants for each page (`ping::STATUS`); the names come from one table (`pages`).
 
+mod copy;
 mod elements;
 mod error;
 mod number;
 mod pages;
 mod reader;
-pub mod tags;
+mod tags;
 mod writer;
+mod xml;
 
+pub use copy::copy;
 pub use elements::{Content, Elements, Step};
 pub use error::{Fault, WbxmlError};
 pub use pages::{PAGES, Page};
 pub use reader::{Event, Limits, Reader, Unknown};
 pub use tags::*;
 pub use writer::Writer;
+pub use xml::{escape, to_xml};
 
 /// Every document starts with these: version 1.3, unknown public id, UTF-8, no string table.
 pub const HEADER: [u8; 4] = [0x03, 0x01, 0x6A, 0x00];

@@ -85,12 +85,16 @@ impl Writer {
 
     /// An element with binary content.
     pub fn opaque(&mut self, tag: Tag, bytes: &[u8]) -> &mut Self {
-        self.start(tag);
+        self.start(tag).data(bytes).end()
+    }
+
+    /// Binary content in the innermost open element.
+    pub fn data(&mut self, bytes: &[u8]) -> &mut Self {
         self.mark_content();
         self.out.push(global::OPAQUE);
         number::write(u32::try_from(bytes.len()).expect("we never write 4 GiB"), &mut self.out);
         self.out.extend_from_slice(bytes);
-        self.end()
+        self
     }
 
     /// Text in the innermost open element.
