@@ -6,28 +6,29 @@
 
 mod answers;
 mod behaviour;
-mod http;
+mod error;
+pub mod http_client;
 mod query;
+mod requests;
 mod stream;
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 pub use self::answers::{FolderSyncAnswer, OptionsAnswer, ServerFolder, SyncAnswer};
 pub use self::behaviour::{Behaviour, Event, HELD_AFTER, Observer};
-pub use self::http::HttpAnswer;
-use self::query::Query;
+pub use self::error::DeviceError;
+pub use self::http_client::HttpAnswer;
+pub use self::requests::SyncWish;
+use self::requests::sync_body;
 use self::stream::Stream;
 use crate::logic::eas::{Class, Command, FolderId, PingAnswer, PingFolder, PingRequest, Version};
-use crate::logic::wbxml::{Writer, air_sync, email, folder_hierarchy as fh};
+use crate::logic::wbxml::{Writer, folder_hierarchy as fh};
 
 /// How long a device waits after the heartbeat before it takes the network for dead; Android's value.
 pub const AFTER_HEARTBEAT: Duration = Duration::from_secs(5);
@@ -75,56 +76,6 @@ impl DeviceOptions {
     }
 }
 
-/// Why something did not work.
-#[derive(Debug)]
-pub enum DeviceError {
-    /// No connection.
-    Connect(io::Error),
-    /// The TLS handshake failed.
-    Tls(io::Error),
-    /// The connection broke.
-    Broken(io::Error),
-    /// No answer in time.
-    Timeout,
-    /// An HTTP status other than 200.
-    Http(u16),
-    /// An answer that makes no sense.
-    Malformed(&'static str),
-    /// A Status other than 1.
-    Status(Command, u32),
-}
-
-impl DeviceError {
-    /// The kind, for counting.
-    pub fn label(&self) -> &'static str {
-        match self {
-            DeviceError::Connect(_) => "connect",
-            DeviceError::Tls(_) => "tls",
-            DeviceError::Broken(_) => "broken",
-            DeviceError::Timeout => "timeout",
-            DeviceError::Http(_) => "http",
-            DeviceError::Malformed(_) => "malformed",
-            DeviceError::Status(..) => "status",
-        }
-    }
-}
-
-impl fmt::Display for DeviceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            DeviceError::Connect(error) => write!(f, "cannot connect: {error}"),
-            DeviceError::Tls(error) => write!(f, "TLS handshake: {error}"),
-            DeviceError::Broken(error) => write!(f, "the connection broke: {error}"),
-            DeviceError::Timeout => f.write_str("no answer in time"),
-            DeviceError::Http(status) => write!(f, "HTTP status {status}"),
-            DeviceError::Malformed(what) => f.write_str(what),
-            DeviceError::Status(command, status) => write!(f, "{command} Status {status}"),
-        }
-    }
-}
-
-impl std::error::Error for DeviceError {}
-
 /// A folder the device knows.
 #[derive(Debug, Clone)]
 pub struct KnownFolder {
@@ -156,21 +107,6 @@ pub struct Device {
     pub policy_key: Option<u32>,
     /// What FolderSync brought.
     pub folders: Vec<KnownFolder>,
-}
-
-/// How a Sync differs from the plainest one.
-#[derive(Debug, Clone, Default)]
-pub struct SyncWish {
-    /// Items in one answer; `None`: the server's choice.
-    pub window: Option<u32>,
-    /// Hold the request so long when there is nothing, in seconds (hanging Sync, 14.0 and later).
-    pub heartbeat_s: Option<u32>,
-    /// Items to add, by a client id each.
-    pub add: Vec<String>,
-    /// Items to mark as read, by server id.
-    pub mark_read: Vec<String>,
-    /// Items to delete, by server id.
-    pub delete: Vec<String>,
 }
 
 impl Device {
@@ -379,54 +315,11 @@ impl Device {
         self.exchange(request, self.options.answer_timeout, || {}).await
     }
 
-    /// The request of a command, head and body.
-    pub fn request(&self, command: Command, body: &[u8], attachment: Option<&str>) -> Vec<u8> {
-        let options = &self.options;
-        let query = Query {
-            command,
-            user: &self.user,
-            device_id: &self.id,
-            device_type: &options.device_type,
-            version: options.version,
-            policy_key: self.policy_key,
-            attachment,
-        };
-        let packed = if options.packs_query { query.base64() } else { None };
-        let is_plain = packed.is_none();
-        let query = packed.unwrap_or_else(|| query.plain());
-        let mut head = self.head("POST", &format!("/Microsoft-Server-ActiveSync?{query}"));
-        // The end of the head is written anew after what follows.
-        head.truncate(head.len() - 2);
-        if is_plain {
-            head += &format!("MS-ASProtocolVersion: {}\r\n", options.version);
-            if let Some(key) = self.policy_key.filter(|_| command != Command::Ping) {
-                head += &format!("X-MS-PolicyKey: {key}\r\n");
-            }
-        }
-        if !body.is_empty() {
-            head += "Content-Type: application/vnd.ms-sync.wbxml\r\n";
-        }
-        head += &format!("Content-Length: {}\r\n\r\n", body.len());
-        let mut request = head.into_bytes();
-        request.extend_from_slice(body);
-        request
-    }
-
-    /// Request line and the headers that are always there, with the empty line.
-    fn head(&self, method: &str, target: &str) -> String {
-        let options = &self.options;
-        let credential = BASE64.encode(format!("{}:{}", self.user, options.password));
-        format!(
-            "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credential}\r\nUser-Agent: {}\r\n\r\n",
-            options.server_name, options.user_agent
-        )
-    }
-
     /// One request and its answer. After an error the connection is gone.
     async fn exchange(&mut self, request: Vec<u8>, timeout: Duration, is_sent: impl FnOnce()) -> Result<HttpAnswer, DeviceError> {
         self.connect().await?;
         let mut stream = self.stream.take().expect("just connected");
-        let answered = tokio::time::timeout(timeout, http::exchange(&mut stream, request, is_sent)).await;
+        let answered = tokio::time::timeout(timeout, http_client::exchange(&mut stream, request, is_sent)).await;
         let answer = match answered {
             Err(_) => return Err(DeviceError::Timeout),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_none() => {
@@ -459,36 +352,4 @@ async fn connect(options: &DeviceOptions, source: Option<IpAddr>) -> Result<Stre
 
 fn ok(answer: HttpAnswer) -> Result<HttpAnswer, DeviceError> {
     if answer.status == 200 { Ok(answer) } else { Err(DeviceError::Http(answer.status)) }
-}
-
-fn sync_body(version: Version, folder: &FolderId, key: &str, wish: &SyncWish) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.start(air_sync::SYNC).start(air_sync::COLLECTIONS).start(air_sync::COLLECTION);
-    if version <= Version::V12_1 {
-        writer.text(air_sync::CLASS, "Email");
-    }
-    writer.text(air_sync::SYNC_KEY, key).text(air_sync::COLLECTION_ID, folder.as_str());
-    if let Some(window) = wish.window {
-        writer.number(air_sync::WINDOW_SIZE, window);
-    }
-    if !(wish.add.is_empty() && wish.mark_read.is_empty() && wish.delete.is_empty()) {
-        writer.start(air_sync::COMMANDS);
-        for server_id in &wish.mark_read {
-            writer.start(air_sync::CHANGE).text(air_sync::SERVER_ID, server_id);
-            writer.start(air_sync::APPLICATION_DATA).number(email::READ, 1_u8).end().end();
-        }
-        for server_id in &wish.delete {
-            writer.start(air_sync::DELETE).text(air_sync::SERVER_ID, server_id).end();
-        }
-        for client_id in &wish.add {
-            writer.start(air_sync::ADD).text(air_sync::CLIENT_ID, client_id).empty(air_sync::APPLICATION_DATA).end();
-        }
-        writer.end();
-    }
-    writer.end().end();
-    if let Some(heartbeat_s) = wish.heartbeat_s {
-        writer.number(air_sync::HEARTBEAT_INTERVAL, heartbeat_s);
-    }
-    writer.end();
-    writer.finish()
 }

@@ -37,7 +37,7 @@ impl HttpAnswer {
 }
 
 /// Sends a request and reads its answer. `is_sent` is called when the request is on its way.
-pub(super) async fn exchange<S>(stream: &mut S, request: Vec<u8>, is_sent: impl FnOnce()) -> io::Result<HttpAnswer>
+pub async fn exchange<S>(stream: &mut S, request: Vec<u8>, is_sent: impl FnOnce()) -> io::Result<HttpAnswer>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
