@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod check;
 pub mod decode;
+pub mod demo;
 mod client;
 pub mod notify;
 pub mod status;
