@@ -74,10 +74,9 @@ mod tests {
                 client.write_all(&piece).await.expect("sent");
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
-            client
         });
         let result = read(&mut server).await;
-        drop(sender.await);
+        sender.await.expect("all pieces sent");
         result
     }
 

@@ -1,0 +1,155 @@
+//! What all requests of a stand-in share: its state, its workers, its counters.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::faults::Faults;
+use super::mailbox::{Folder, Mailbox};
+use super::manners::{self, Manners};
+use super::record::Records;
+use super::{CasOptions, ItemId};
+use crate::logic::eas::Version;
+
+/// Everything behind one address.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) options: CasOptions,
+    pub(super) manners: Manners,
+    pub(super) records: Records,
+    pub(super) faults: Faults,
+    pub(super) workers: Workers,
+    mailboxes: Mutex<HashMap<String, Mailbox>>,
+    items: AtomicU64,
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
+    /// The mailbox: `user@domain`, lower case.
+    pub(super) mailbox: String,
+    /// The device id, lower case.
+    pub(super) device: String,
+    pub(super) version: Version,
+}
+
+impl Shared {
+    pub(super) fn new(options: CasOptions) -> Self {
+        Shared {
+            manners: Manners::of(&options),
+            records: Records::new(options.record_max),
+            faults: Faults::default(),
+            workers: Workers::new(options.workers, options.queue_max),
+            mailboxes: Mutex::default(),
+            items: AtomicU64::new(0),
+            options,
+        }
+    }
+
+    /// Works on a mailbox, which is made on first use. Short: everything waits for it.
+    pub(super) fn with_mailbox<T>(&self, mailbox: &str, work: impl FnOnce(&mut Mailbox) -> T) -> T {
+        let mut mailboxes = lock(&self.mailboxes);
+        if !mailboxes.contains_key(mailbox) {
+            mailboxes.insert(mailbox.to_owned(), Mailbox::new());
+        }
+        work(mailboxes.get_mut(mailbox).expect("just looked"))
+    }
+
+    /// The one spelling of a user's mailbox: `DOMAIN\user`, `user` and `user@domain` are the same.
+    pub(super) fn mailbox_name(&self, user: &str) -> String {
+        let user = user.rsplit_once('\\').map_or(user, |(_, user)| user).to_lowercase();
+        if user.contains('@') { user } else { format!("{user}@{}", self.options.domain) }
+    }
+
+    pub(super) fn folder_id(&self, who: &Who, folder: &Folder) -> String {
+        manners::folder_id(self.options.kind, &who.mailbox, &who.device, folder.number, folder.folder_type)
+    }
+
+    /// The folder of that id, if it is there.
+    pub(super) fn folder_number(&self, who: &Who, mailbox: &Mailbox, id: &str) -> Option<u32> {
+        let mut there = mailbox.folders.iter().filter(|folder| !folder.is_gone);
+        there.find(|folder| self.folder_id(who, folder) == id).map(|folder| folder.number)
+    }
+
+    pub(super) fn next_item(&self) -> ItemId {
+        ItemId(self.items.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Protocol seconds in real time.
+    pub(super) fn seconds(&self, seconds: u32) -> Duration {
+        // A month is for ever here, and keeps the product in range.
+        self.options.second.saturating_mul(seconds.min(30 * 86_400))
+    }
+}
+
+/// A poisoned lock means that a test has failed already; what it holds is still good enough to end with.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As many requests as there are workers are served at once; some more wait; the rest is turned away.
+#[derive(Debug)]
+pub(super) struct Workers {
+    free: Arc<Semaphore>,
+    count: usize,
+    queue_max: usize,
+    queued: AtomicUsize,
+    busy_max: AtomicUsize,
+}
+
+/// The queue is full.
+#[derive(Debug)]
+pub(super) struct QueueFull;
+
+impl Workers {
+    fn new(count: usize, queue_max: usize) -> Self {
+        let count = count.min(Semaphore::MAX_PERMITS);
+        Workers { free: Arc::new(Semaphore::new(count)), count, queue_max, queued: AtomicUsize::new(0), busy_max: AtomicUsize::new(0) }
+    }
+
+    /// A worker, in the order of asking; it is free again when the permit is dropped.
+    pub(super) async fn take(&self) -> Result<OwnedSemaphorePermit, QueueFull> {
+        let permit = match self.free.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let place = Place::take(&self.queued, self.queue_max)?;
+                let permit = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
+                drop(place);
+                permit
+            }
+        };
+        self.busy_max.fetch_max(self.busy(), Ordering::Relaxed);
+        Ok(permit)
+    }
+
+    pub(super) fn busy(&self) -> usize {
+        self.count - self.free.available_permits()
+    }
+
+    pub(super) fn busy_max(&self) -> usize {
+        self.busy_max.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+}
+
+/// A place in the queue, given back however waiting ends.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(queued: &'a AtomicUsize, max: usize) -> Result<Self, QueueFull> {
+        let taken = queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1));
+        taken.map(|_| Place(queued)).map_err(|_| QueueFull)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

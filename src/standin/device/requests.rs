@@ -1,0 +1,102 @@
+//! What a device writes: heads and Sync bodies.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::Device;
+use super::query::Query;
+use crate::logic::eas::{Command, FolderId, Version};
+use crate::logic::wbxml::{Writer, air_sync, email};
+
+/// How a Sync differs from the plainest one.
+#[derive(Debug, Clone, Default)]
+pub struct SyncWish {
+    /// Items in one answer; `None`: the server's choice.
+    pub window: Option<u32>,
+    /// Hold the request so long when there is nothing, in seconds (hanging Sync, 14.0 and later).
+    pub heartbeat_s: Option<u32>,
+    /// Items to add, by a client id each.
+    pub add: Vec<String>,
+    /// Items to mark as read, by server id.
+    pub mark_read: Vec<String>,
+    /// Items to delete, by server id.
+    pub delete: Vec<String>,
+}
+
+impl Device {
+    /// The request of a command, head and body.
+    pub fn request(&self, command: Command, body: &[u8], attachment: Option<&str>) -> Vec<u8> {
+        let options = &self.options;
+        let query = Query {
+            command,
+            user: &self.user,
+            device_id: &self.id,
+            device_type: &options.device_type,
+            version: options.version,
+            policy_key: self.policy_key,
+            attachment,
+        };
+        let packed = if options.packs_query { query.base64() } else { None };
+        let is_plain = packed.is_none();
+        let query = packed.unwrap_or_else(|| query.plain());
+        let mut head = self.head("POST", &format!("/Microsoft-Server-ActiveSync?{query}"));
+        // The end of the head is written anew after what follows.
+        head.truncate(head.len() - 2);
+        if is_plain {
+            head += &format!("MS-ASProtocolVersion: {}\r\n", options.version);
+            if let Some(key) = self.policy_key.filter(|_| command != Command::Ping) {
+                head += &format!("X-MS-PolicyKey: {key}\r\n");
+            }
+        }
+        if !body.is_empty() {
+            head += "Content-Type: application/vnd.ms-sync.wbxml\r\n";
+        }
+        head += &format!("Content-Length: {}\r\n\r\n", body.len());
+        let mut request = head.into_bytes();
+        request.extend_from_slice(body);
+        request
+    }
+
+    /// Request line and the headers that are always there, with the empty line.
+    pub(super) fn head(&self, method: &str, target: &str) -> String {
+        let options = &self.options;
+        let credential = BASE64.encode(format!("{}:{}", self.user, options.password));
+        format!(
+            "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credential}\r\nUser-Agent: {}\r\n\r\n",
+            options.server_name, options.user_agent
+        )
+    }
+}
+
+/// One folder's Sync.
+pub(super) fn sync_body(version: Version, folder: &FolderId, key: &str, wish: &SyncWish) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.start(air_sync::SYNC).start(air_sync::COLLECTIONS).start(air_sync::COLLECTION);
+    if version <= Version::V12_1 {
+        writer.text(air_sync::CLASS, "Email");
+    }
+    writer.text(air_sync::SYNC_KEY, key).text(air_sync::COLLECTION_ID, folder.as_str());
+    if let Some(window) = wish.window {
+        writer.number(air_sync::WINDOW_SIZE, window);
+    }
+    if !(wish.add.is_empty() && wish.mark_read.is_empty() && wish.delete.is_empty()) {
+        writer.start(air_sync::COMMANDS);
+        for server_id in &wish.mark_read {
+            writer.start(air_sync::CHANGE).text(air_sync::SERVER_ID, server_id);
+            writer.start(air_sync::APPLICATION_DATA).number(email::READ, 1_u8).end().end();
+        }
+        for server_id in &wish.delete {
+            writer.start(air_sync::DELETE).text(air_sync::SERVER_ID, server_id).end();
+        }
+        for client_id in &wish.add {
+            writer.start(air_sync::ADD).text(air_sync::CLIENT_ID, client_id).empty(air_sync::APPLICATION_DATA).end();
+        }
+        writer.end();
+    }
+    writer.end().end();
+    if let Some(heartbeat_s) = wish.heartbeat_s {
+        writer.number(air_sync::HEARTBEAT_INTERVAL, heartbeat_s);
+    }
+    writer.end();
+    writer.finish()
+}

@@ -1,0 +1,123 @@
+//! Throw-away certificates, and what a simulated device trusts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientConfig, Resumption};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// A self-signed certificate (ECDSA P-256) that lives as long as the process.
+#[derive(Debug)]
+pub struct ThrowAway {
+    /// The certificate; also the root to trust.
+    pub certificate: CertificateDer<'static>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+    /// Both in PEM, for programs that read files.
+    pub certificate_pem: String,
+    /// The key in PEM (PKCS#8).
+    pub key_pem: String,
+}
+
+impl ThrowAway {
+    /// Makes one for these host names and addresses.
+    ///
+    /// # Errors
+    /// A name that cannot be in a certificate.
+    pub fn new(names: &[&str]) -> anyhow::Result<Self> {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
+        Ok(ThrowAway {
+            certificate: made.cert.der().clone(),
+            key: PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into(),
+            certificate_pem: made.cert.pem(),
+            key_pem: made.signing_key.serialize_pem(),
+        })
+    }
+}
+
+/// Whom a device believes.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// Servers whose certificate chains to this root.
+    Root(CertificateDer<'static>),
+    /// Anybody: for throw-away certificates of others. Never the default.
+    Anybody,
+}
+
+impl Trust {
+    /// The first certificate of a PEM file as root.
+    ///
+    /// # Errors
+    /// The file cannot be read or has no certificate.
+    pub fn from_pem_file(path: &Path) -> anyhow::Result<Self> {
+        let certificate = CertificateDer::from_pem_file(path).with_context(|| format!("no certificate in {}", path.display()))?;
+        Ok(Trust::Root(certificate))
+    }
+}
+
+/// The TLS configuration that all devices of a process share. `resume`: later connections of a process may resume a session;
+/// without it every handshake is a full one, as from as many different devices.
+///
+/// # Errors
+/// The root is not a certificate.
+pub fn client_config(trust: Trust, resume: bool) -> anyhow::Result<Arc<ClientConfig>> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+    let mut config = match trust {
+        Trust::Root(root) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(root).context("the root is not a certificate")?;
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+        Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnybody(provider))).with_no_client_auth(),
+    };
+    if !resume {
+        config.resumption = Resumption::disabled();
+    }
+    Ok(Arc::new(config))
+}
+
+/// Takes any certificate, but still checks that the peer holds its key.
+#[derive(Debug)]
+struct BelieveAnybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for BelieveAnybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
