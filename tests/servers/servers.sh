@@ -87,7 +87,7 @@ choose_ports() {
   local address=${ADDRESS:-127.0.1.1} base
   while :; do
     base=$((20000 + RANDOM % 1200 * 10))
-    for port in $(seq $base $((base + 5))); do answers "$address" "$port" && continue 2; done
+    for port in $(seq $base $((base + 6))); do answers "$address" "$port" && continue 2; done
     break
   done
   cat >"$dir/settings" <<END
@@ -99,6 +99,7 @@ LMTP_PORT=$((base + 3))
 SOGO_PORT=$((base + 4))
 BACKEND_PORT=$((base + 5))
 BACKEND_URL=http://$address:$((base + 5))
+STATUS_PORT=$((base + 6))
 END
 }
 
