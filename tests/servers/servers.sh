@@ -7,6 +7,7 @@
 #
 # Users u1 … u60@example.test, password "test". From the environment:
 #   NOTIFY_URL  where Dovecot reports new mail, such as http://dovecot:TOKEN@127.0.1.1:9080/v1/dovecot (empty: nowhere)
+#   NOTIFY_DRIVER  ox or lua: which recipe of deploy/dovecot/ (ox)
 #   WORKERS     SOGo's worker processes (4)
 #   ADDRESS     loopback address of every server (127.0.1.1: local programs' own outgoing ports live on 127.0.0.1)
 #
@@ -16,7 +17,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 users=60
-packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd postgresql memcached nginx-light)
+packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light)
 
 main() {
   [ $# = 2 ] || { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -122,10 +123,14 @@ make_database() {
 }
 
 start_dovecot() {
-  local driver=
-  [ -z "${NOTIFY_URL:-}" ] || driver="push_notification_driver = ox:url=$NOTIFY_URL"
-  fill "$here/dovecot.conf.in" "DRIVER=$driver" >"$dir/dovecot.conf"
-  chmod 600 "$dir/dovecot.conf"   # NOTIFY_URL carries the token
+  local recipe="$here/../../deploy/dovecot"
+  fill "$here/dovecot.conf.in" >"$dir/dovecot.conf"
+  rm -f "$dir/notify.conf"
+  if [ -n "${NOTIFY_URL:-}" ]; then
+    (umask 077 && sed -e "s|http://dovecot:TOKEN@127.0.0.1:9080/v1/dovecot|$NOTIFY_URL|" -e "s|/etc/dovecot/|$dir/|" \
+      "$recipe/pushgate-${NOTIFY_DRIVER:-ox}.conf" >"$dir/notify.conf")
+    cp "$recipe/pushgate.lua" "$dir/"
+  fi
   is_running dovecot || rm -rf "$dir/run/dovecot"   # its pid file stays after a kill, and the pid may be somebody else's
   start_one dovecot root dovecot -F -c "$dir/dovecot.conf"
 }

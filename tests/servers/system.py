@@ -20,21 +20,14 @@ DRAIN_S = 3
 class MailServers:
     """SOGo, Dovecot, PostgreSQL, memcached and nginx, by servers.sh."""
 
-    def __init__(self, directory: pathlib.Path, notify_url: str):
-        self.directory = directory
-        self._script("start", {"NOTIFY_URL": notify_url})
+    def __init__(self, directory: pathlib.Path, notify_url: str, notify_driver: str):
+        _servers("start", directory, {"NOTIFY_URL": notify_url, "NOTIFY_DRIVER": notify_driver})
         lines = (directory / "settings").read_text().split()
         self.settings = dict(line.split("=", 1) for line in lines)
         self.address = self.settings["ADDRESS"]
         self.lmtp_port = int(self.settings["LMTP_PORT"])
         self.url = self.settings["BACKEND_URL"]
         self._status_queries = 0
-
-    def _script(self, command: str, environment: dict[str, str]) -> None:
-        script = [str(HERE / "servers.sh"), command, str(self.directory)]
-        # Never captured: a server that inherits a pipe would keep it open.
-        if subprocess.run(script, env=os.environ | environment).returncode != 0:
-            raise SystemExit(f"the mail servers did not {command} (see above); they are needed, nothing is skipped")
 
     def requests(self) -> int:
         """Requests that nginx, and so SOGo, has been sent so far, unanswered ones included."""
@@ -46,8 +39,10 @@ class MailServers:
         self._status_queries += 1
         return int(counters[2]) - self._status_queries
 
-    def stop(self) -> None:
-        self._script("stop", {})
+    @staticmethod
+    def stop(directory: pathlib.Path) -> None:
+        """Also stops what a start that failed half-way left."""
+        _servers("stop", directory, {})
 
 
 class Pushgate:
@@ -134,6 +129,12 @@ class Pushgate:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def _servers(command: str, directory: pathlib.Path, environment: dict[str, str]) -> None:
+    # Output is never captured: a server that inherits a pipe would keep it open.
+    if subprocess.run([str(HERE / "servers.sh"), command, str(directory)], env=os.environ | environment).returncode != 0:
+        raise SystemExit(f"the mail servers did not {command} (see above); they are needed, nothing is skipped")
 
 
 def scratch_directory() -> pathlib.Path:
