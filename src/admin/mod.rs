@@ -1,1 +1,21 @@
-//! admin
+//! The internal address: notifications in, status and metrics out. Control plane only: nothing here runs on a lot thread.
+//!
+//! In: HTTP requests with the token. Out: changes for the lots (through [`crate::notify::Intake`]) and views of the
+//! gateway (through [`GatewayView`]). What a route answers is decided in `routes`; every error is a `Problem`.
+//!
+//! * [`router`]: routes, who may call them, what is counted. * [`serve()`]: sockets → router. * [`token`]: the one secret.
+//! * [`view`]: what the gateway shows of itself.
+
+mod problem;
+mod router;
+mod routes;
+mod serve;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod token;
+pub mod view;
+
+pub use router::{Internal, router};
+pub use serve::{Acceptor, Plain, serve};
+pub use token::Token;
+pub use view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};

@@ -16,6 +16,26 @@ pub const MAILBOX_BYTES_MAX: usize = 320;
 pub const NOTIFICATIONS_MAX: usize = 20_000;
 /// Bytes of one notification request.
 pub const NOTIFICATION_BODY_BYTES_MAX: usize = 4 << 20;
+/// Folders remembered a device: the largest real mailboxes have a few hundred.
+pub const TABLE_FOLDERS_MAX: usize = 1_000;
+/// Devices remembered a mailbox: beyond it the longest unseen is forgotten.
+pub const MAILBOX_DEVICES_MAX: usize = 128;
+/// An IMAP folder path in a notification; servers cap one level at 255 bytes.
+pub const FOLDER_NAME_BYTES_MAX: usize = 1_024;
+/// Ids of recent notifications remembered to notice repeats: 16 bytes each, some 3 MB when full.
+pub const NOTIFICATION_IDS_MAX: usize = 65_536;
+/// A repeat comes within seconds (Dovecot: 2 s) or a sender's back-off; later the id may be used anew.
+pub const NOTIFICATION_ID_AGE: Duration = Duration::from_secs(600);
+/// Bad entries named in one answer; the rest are only counted.
+pub const NOTIFICATION_PROBLEMS_MAX: usize = 20;
+/// The webhook waits this long for the lots to say how many Pings they wake.
+pub const WOKEN_WAIT: Duration = Duration::from_millis(20);
+/// Connections to the internal address: mail servers keep some alive, a person opens a few.
+pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
+/// Time for the head, and again for the body, of an internal request, and for a handshake before it.
+pub const INTERNAL_REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Bytes the command line reads of an internal answer: a thousand Pings are some 300 kB.
+pub const INTERNAL_ANSWER_BYTES_MAX: usize = 8 << 20;
 /// What a lot does between two looks at its sockets, so that no burst starves the others.
 pub const LOT_TURN_NOTES_MAX: usize = 1_024;
 /// Plaintext of the next request kept for a parked connection that sent early; one TLS record.
@@ -26,6 +46,25 @@ pub const LISTED_PINGS_MAX: usize = 1_000;
 pub const IDLE_IN_TASK: Duration = Duration::from_millis(500);
 /// An unacknowledged answer shows as a broken connection after this (a reset shows at once).
 pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A connection to a backend is reused within this time: below the 5 s after which Apache closes one by default,
+/// so that a request rarely meets a connection that is just being closed.
+pub const BACKEND_IDLE: Duration = Duration::from_secs(4);
+/// Connections kept between two exchanges for each backend; more are closed.
+pub const BACKEND_IDLE_LINKS_MAX: usize = 1_024;
+/// TCP keep-alive towards backends: a vanished one is noticed while a Ping waits there.
+pub const BACKEND_KEEPALIVE: Duration = Duration::from_secs(60);
+/// What one connection to a backend reads ahead; also the largest head of an answer.
+pub const BACKEND_READ_BYTES_MAX: usize = 65_536;
+/// Backends tried in a row when none takes a connection: each may cost the whole connect time-out.
+pub const BACKEND_ATTEMPTS_MAX: usize = 3;
+/// Body of a refusal that is passed on to a device.
+pub const REFUSAL_BODY_BYTES_MAX: usize = 16_384;
+/// Verdicts remembered in all; some 60 bytes each.
+pub const VERDICTS_MAX: usize = 1_000_000;
+/// Refusals remembered in all, each with its answer.
+pub const REFUSALS_MAX: usize = 256;
+/// How long a refusal is remembered: devices ask several times at once, people correct a password at once.
+pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
 
 /// `[limits]`: the bounds an operator may move.
 #[derive(Debug, Clone)]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::logic::eas::ClassSet;
+pub use crate::logic::hold::Resolve;
 pub use limits::Limits;
 pub use reference::reference_toml;
 pub use values::Problem;
@@ -85,15 +86,6 @@ pub enum BackendKind {
     Grommunio,
     Horde,
     Other,
-}
-
-/// How doubt about a held Ping is cleared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resolve {
-    /// Answer Status 2: the device Syncs once.
-    Sync,
-    /// Ask the backend with its shortest Ping.
-    Check,
 }
 
 /// `[backend]`

@@ -1,1 +1,23 @@
-//! hold
+//! Held requests: what a lot decides, without sockets, clocks or threads.
+//!
+//! [`lot::Lot`] takes inputs (`offer`, `changed`, `synced`, `checked`, `hung_up`, time) and leaves
+//! [`lot::Output`]s; a lot thread performs them, the simulation plays them. One lot owns everything about its
+//! mailboxes, so "register, then look" is a sequence of steps on one thread.
+//!
+//! * [`lot`]: the state machine. * [`slab`]: slots by index and generation. * [`wheel`]: one timer a slot.
+//! * [`registry`]: mailboxes and their devices. * [`folders`]: a device's folders and its freshness in each.
+//! * [`change`]: what a notification source says. * [`moment`]: time as an argument.
+
+pub mod change;
+pub mod folders;
+pub mod lot;
+pub mod moment;
+pub mod path;
+pub mod registry;
+pub mod slab;
+pub mod wheel;
+
+pub use change::{MailboxChange, Scope};
+pub use lot::{Lot, LotOptions, Offer, Outcome, Output, Resolve};
+pub use moment::Moment;
+pub use slab::SlotKey;

@@ -1,0 +1,135 @@
+//! What the gateway shows of itself, as it goes over the wire.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+
+use crate::logic::eas::{DeviceId, Mailbox};
+
+/// A future behind a pointer, so that the trait can be an object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The gateway, seen from the internal address.
+pub trait GatewayView: Send + Sync + 'static {
+    /// Counters and gauges of this moment; answers at once.
+    fn status(&self) -> Status;
+    /// Held Pings that match, at most `filter.limit`; asks the lots.
+    fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>>;
+    /// Whether a balancer should send devices here.
+    fn ready(&self) -> Readiness;
+}
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Pings held now.
+    pub held: usize,
+    /// Connections parked between two requests.
+    pub parked_idle: usize,
+    /// Device connections open now.
+    pub connections: usize,
+    /// Pings woken since the start.
+    pub wakes_total: u64,
+    /// Pings woken a second, lately.
+    pub wakes_per_s: f64,
+    /// Notification in → answer written, median; absent until something was woken.
+    pub wake_p50_ms: Option<f64>,
+    /// The same, 99th percentile.
+    pub wake_p99_ms: Option<f64>,
+    /// Requests sent to backends since the start.
+    pub backend_requests_total: u64,
+    /// Checks under way.
+    pub checks_running: usize,
+    /// Checks that wait their turn.
+    pub checks_waiting: usize,
+    /// Changes taken from sources since the start.
+    pub notifications_total: u64,
+    /// One entry a lot.
+    pub lots: Vec<LotStatus>,
+}
+
+/// One lot in [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LotStatus {
+    /// Index of the lot.
+    pub lot: usize,
+    /// Pings held.
+    pub held: usize,
+    /// Connections parked between two requests.
+    pub idle: usize,
+    /// Devices remembered.
+    pub devices: usize,
+    /// Mailboxes remembered.
+    pub mailboxes: usize,
+    /// Notes waiting in the inbox.
+    pub inbox: usize,
+    /// Pings woken since the start.
+    pub wakes_total: u64,
+}
+
+/// Which held Pings to list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PingFilter {
+    /// Only of this mailbox.
+    pub mailbox: Option<Mailbox>,
+    /// Only of the device with this id.
+    pub device: Option<DeviceId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// One held Ping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldPing {
+    /// Whose.
+    pub mailbox: String,
+    /// Device id as the device sends it.
+    pub device_id: String,
+    /// Device type as the device sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<String>,
+    /// Heartbeat, seconds.
+    pub heartbeat_s: u32,
+    /// Held for so many seconds.
+    pub held_s: u32,
+    /// Ids of the folders it watches.
+    pub folders: Vec<String>,
+    /// Address and port of the device's side.
+    pub address: String,
+    /// What it waits for: `parked`, `checking`, ….
+    pub phase: String,
+}
+
+/// `GET /v1/pings`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeldPings {
+    /// The Pings, in no order.
+    pub pings: Vec<HeldPing>,
+    /// There are more than the limit allows to list.
+    pub more: bool,
+}
+
+/// `GET /readyz`: 200 when ready, 503 when not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Send devices here.
+    pub ready: bool,
+    /// One sentence a reason. Shown without a token: nothing secret.
+    pub details: Vec<String>,
+}
+
+/// `POST /v1/notifications`: 202.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Entries the sender is done with, repeats included.
+    pub accepted: usize,
+    /// Of these, repeats of an `id` seen shortly before.
+    pub repeated: usize,
+    /// Held Pings that are woken; `null` when the lots had not said so in time.
+    pub woken: Option<usize>,
+}

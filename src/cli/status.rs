@@ -1,0 +1,174 @@
+//! `pushgate status`: what a running gateway does, once or every second.
+
+use std::fmt::Write;
+use std::io::{IsTerminal, stdout};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::arguments;
+use super::client::Gateway;
+use super::{Failure, Outcome, block_on, say};
+use crate::admin::view::Status;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Shows the status; with `--watch` until interrupted.
+pub fn run(arguments: &arguments::Status) -> Outcome {
+    let gateway = Gateway::of(&arguments.target)?;
+    let is_live = arguments.watch && !arguments.json && stdout().is_terminal();
+    block_on(async {
+        if is_live {
+            return watch(&gateway).await;
+        }
+        loop {
+            let status: Status = gateway.fetch("/v1/status").await?;
+            say(&if arguments.json { format!("{}\n", json!(status)) } else { table(&status) })?;
+            // A table that is not on a terminal is shown once: nothing there could be drawn over.
+            if !(arguments.watch && arguments.json) {
+                return Ok(());
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    })
+}
+
+/// Draws over itself. A gateway that goes away meanwhile is said and waited for: restarts are what people watch.
+async fn watch(gateway: &Gateway) -> Outcome {
+    let mut turn = tokio::time::interval(EVERY);
+    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    say("\x1b[2J")?;
+    loop {
+        turn.tick().await;
+        let text = match gateway.fetch::<Status>("/v1/status").await {
+            Ok(status) => table(&status),
+            Err(Failure::Failed(message) | Failure::Usage(message)) => format!("{message}\n"),
+            Err(left) => return Err(left),
+        };
+        // Home; each line cleared to its end; the rest of the screen cleared. No flicker.
+        say(&format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")))?;
+    }
+}
+
+/// The status for people.
+fn table(status: &Status) -> String {
+    let mut out = String::new();
+    let mut line = |name: &str, text: String| {
+        let _ = writeln!(out, "{name:<15}{text}");
+    };
+    line("pushgate", format!("{}, up {}", status.version, span(status.uptime_s)));
+    line("held", format!("{} Pings", count(status.held as u64)));
+    line("connections", format!("{}, of them {} parked idle", count(status.connections as u64), count(status.parked_idle as u64)));
+    line(
+        "wakes",
+        format!(
+            "{}, {:.1}/s, p50 {}, p99 {}",
+            count(status.wakes_total),
+            status.wakes_per_s,
+            ms(status.wake_p50_ms),
+            ms(status.wake_p99_ms)
+        ),
+    );
+    line("notifications", count(status.notifications_total));
+    line(
+        "backend",
+        format!(
+            "{} requests; checks: {} running, {} waiting",
+            count(status.backend_requests_total),
+            status.checks_running,
+            status.checks_waiting
+        ),
+    );
+    if !status.lots.is_empty() {
+        let _ =
+            writeln!(out, "\n{:>4}{:>12}{:>12}{:>12}{:>12}{:>9}{:>14}", "lot", "held", "idle", "devices", "mailboxes", "inbox", "wakes");
+    }
+    for lot in &status.lots {
+        let [held, idle, devices, mailboxes, inbox] = [lot.held, lot.idle, lot.devices, lot.mailboxes, lot.inbox].map(|n| count(n as u64));
+        let _ = writeln!(out, "{:>4}{held:>12}{idle:>12}{devices:>12}{mailboxes:>12}{inbox:>9}{:>14}", lot.lot, count(lot.wakes_total));
+    }
+    out
+}
+
+/// `1234567` as `1,234,567`.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn ms(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.2} ms"))
+}
+
+/// The two largest units.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::LotStatus;
+    use crate::admin::tests::scene::internal_address;
+    use crate::cli::arguments::Target;
+
+    #[test]
+    fn the_table_reads_at_a_glance() {
+        let lot = LotStatus { lot: 0, held: 7_500, idle: 12, devices: 8_000, mailboxes: 7_900, inbox: 0, wakes_total: 1_234 };
+        let status = Status {
+            version: "0.1.0".into(),
+            uptime_s: 93_784,
+            held: 15_000,
+            parked_idle: 24,
+            connections: 15_200,
+            wakes_total: 1_234_567,
+            wakes_per_s: 12.34,
+            wake_p50_ms: Some(0.4),
+            wake_p99_ms: None,
+            backend_requests_total: 345,
+            checks_running: 1,
+            checks_waiting: 3,
+            notifications_total: 1_000,
+            lots: vec![lot],
+        };
+        let expected = "\
+pushgate       0.1.0, up 1 d 2 h
+held           15,000 Pings
+connections    15,200, of them 24 parked idle
+wakes          1,234,567, 12.3/s, p50 0.40 ms, p99 -
+notifications  1,000
+backend        345 requests; checks: 1 running, 3 waiting
+
+ lot        held        idle     devices   mailboxes    inbox         wakes
+   0       7,500          12       8,000       7,900        0         1,234
+";
+        assert_eq!(table(&status), expected);
+    }
+
+    #[test]
+    fn numbers_and_times_are_written_for_people() {
+        assert_eq!([0, 999, 1_000, 123_456, 1_000_000].map(count), ["0", "999", "1,000", "123,456", "1,000,000"]);
+        assert_eq!([0, 59, 61, 7_260, 90_000].map(span), ["0 s", "59 s", "1 min 1 s", "2 h 1 min", "1 d 1 h"]);
+    }
+
+    #[tokio::test]
+    async fn the_status_comes_from_the_running_gateway() {
+        let scene = internal_address("").await;
+        let url = format!("http://{}", scene.address).parse().expect("a URL");
+        let target = Target { config: "absent.toml".into(), url: Some(url), token_file: Some(scene.token_file.clone()) };
+        let status: Status = Gateway::of(&target).expect("a target").fetch("/v1/status").await.expect("answered");
+        assert_eq!((status.held, status.version.as_str()), (3, "9.9"));
+    }
+}

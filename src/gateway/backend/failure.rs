@@ -1,0 +1,66 @@
+//! What a device is told when an exchange with the backend fails: a status and one sentence that says nothing of the inside.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+
+use super::AnswerBody;
+
+/// Why there is no answer from a backend. Also put into the extensions of the answer that stands for it, so
+/// that a caller can tell it from the backend's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The device's request target has no path.
+    BadTarget,
+    /// The device began a body and stopped.
+    DeviceStalled,
+    /// The device hung up in the middle of its body.
+    DeviceHungUp,
+    /// All exchanges are taken and none became free in time.
+    Busy,
+    /// No backend took a connection (refused, unreachable, TLS failed, too slow).
+    Unreachable,
+    /// A backend took the request and broke off before the head of its answer.
+    BrokenOff,
+    /// A backend took the request and did not begin to answer in time.
+    NoAnswer,
+}
+
+/// Seconds a device is asked to stay away when we are full: long enough to matter, shorter than a Ping.
+const RETRY_AFTER_S: &str = "30";
+
+impl Failure {
+    /// The HTTP status that stands for it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Failure::BadTarget | Failure::DeviceHungUp => StatusCode::BAD_REQUEST,
+            Failure::DeviceStalled => StatusCode::REQUEST_TIMEOUT,
+            Failure::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Unreachable | Failure::BrokenOff => StatusCode::BAD_GATEWAY,
+            Failure::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Failure::BadTarget => "The request target is not a path.\n",
+            Failure::DeviceStalled | Failure::DeviceHungUp => "The request body did not arrive.\n",
+            Failure::Busy => "The mail server is busy. Please try again.\n",
+            Failure::Unreachable | Failure::BrokenOff => "The mail server cannot be reached.\n",
+            Failure::NoAnswer => "The mail server did not answer in time.\n",
+        }
+    }
+
+    /// The answer for the device.
+    pub fn into_response(self) -> Response<AnswerBody> {
+        let mut response = Response::new(Full::new(Bytes::from_static(self.sentence().as_bytes())).map_err(|never| match never {}).boxed());
+        *response.status_mut() = self.status();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if self == Failure::Busy {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

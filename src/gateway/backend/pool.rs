@@ -1,0 +1,73 @@
+//! Connections that are between two exchanges, one list for each backend.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Uri;
+use http::header::HeaderValue;
+use tokio::time::Instant;
+
+use super::BoxError;
+use super::choice::Health;
+use super::connect::{Connector, Link, SetupError};
+use crate::config::limits::{BACKEND_IDLE, BACKEND_IDLE_LINKS_MAX};
+
+/// One of the backends.
+pub(super) struct Member {
+    /// `host:port`, as configured: the name it is chosen by.
+    pub(super) name: String,
+    /// Where to connect.
+    uri: Uri,
+    /// `Host` for requests whose device sent none.
+    pub(super) host: HeaderValue,
+    pub(super) health: Health,
+    /// Oldest first.
+    idle: Mutex<Vec<(Link, Instant)>>,
+}
+
+impl Member {
+    pub(super) fn new(url: &Uri, down: Duration, trial: Duration) -> Result<Self, SetupError> {
+        let name = url.authority().map(|authority| authority.as_str().to_ascii_lowercase()).unwrap_or_default();
+        let bad = |_| SetupError { place: "backend.url", message: format!("\"{url}\" cannot be a Host header") };
+        let host = HeaderValue::from_str(&name).map_err(bad)?;
+        Ok(Member { name, uri: url.clone(), host, health: Health::new(down, trial), idle: Mutex::new(Vec::new()) })
+    }
+
+    /// An idle connection if `may_reuse` and one is there, else a new one.
+    pub(super) async fn link(&self, connector: &Connector, may_reuse: bool) -> Result<Link, BoxError> {
+        while may_reuse && let Some(mut link) = self.take_idle() {
+            // Its driver has at most to notice that the last answer is over; one that does not is not worth waiting for.
+            if let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(20), link.sender.ready()).await {
+                link.is_reused = true;
+                return Ok(link);
+            }
+        }
+        connector.connect(&self.uri).await
+    }
+
+    /// Takes a connection back whose exchange is complete in both directions.
+    pub(super) fn put_back(&self, link: Link) {
+        let now = Instant::now();
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(link, since)| is_fresh(link, *since, now));
+        if idle.len() < BACKEND_IDLE_LINKS_MAX && !link.sender.is_closed() {
+            idle.push((link, now));
+        }
+    }
+
+    /// The youngest: the older ones may then grow old and go.
+    fn take_idle(&self) -> Option<Link> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let (link, since) = idle.pop()?;
+        if is_fresh(&link, since, Instant::now()) {
+            return Some(link);
+        }
+        // The youngest is too old or closed: so will most of the others be.
+        idle.retain(|(link, since)| is_fresh(link, *since, Instant::now()));
+        idle.pop().map(|(link, _)| link)
+    }
+}
+
+fn is_fresh(link: &Link, since: Instant, now: Instant) -> bool {
+    !link.sender.is_closed() && now.saturating_duration_since(since) < BACKEND_IDLE
+}

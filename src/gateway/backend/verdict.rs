@@ -1,0 +1,337 @@
+//! Does the backend accept these credentials? Asked once, remembered for a while, asked once for all who wait.
+//!
+//! What is remembered is a keyed hash of the credentials and a time, 20 bytes: nothing that could be stolen. The key is
+//! made anew in each process. Every status of a backend that could mean "accepted" is trusted only when
+//! a wrong password has been seen to be refused by the same question.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Method, Request, Response, StatusCode, Uri, request};
+use http_body_util::{BodyExt, Full};
+use quick_cache::sync::Cache;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::body::read_whole;
+use super::credentials::Credentials;
+use super::failure::Failure;
+use super::presets::{self, MS_AS_PROTOCOL_VERSION, SETTINGS_BODY, X_MS_POLICY_KEY};
+use super::{AnswerBody, Backend, BackendBody, Route, forward};
+use crate::config;
+use crate::config::limits::{REFUSAL_BODY_BYTES_MAX, REFUSAL_TTL, REFUSALS_MAX, VERDICTS_MAX};
+
+/// What the backend thinks of credentials.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// They are right, or were within `auth.verdict_ttl_s`.
+    Accepted,
+    /// They are not (401), or the user may not (403, 451, 456, 457): pass the answer on.
+    Refused(Arc<Refusal>),
+    /// The backend could not say; the status is the one that stands for its trouble. Forward the request instead.
+    Unknown(StatusCode),
+}
+
+/// A backend's refusal, as it came.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer for the device.
+    pub fn response(&self) -> Response<AnswerBody> {
+        let mut response = Response::new(Full::new(self.body.clone()).map_err(|never| match never {}).boxed());
+        *response.status_mut() = self.status;
+        response.headers_mut().clone_from(&self.headers);
+        response
+    }
+}
+
+/// A keyed hash of one `Authorization` value, shortened: 2^64 guesses for a collision, which could only be made online.
+type Digest = [u8; 16];
+/// Tenths of a second since the start: 13 years in 4 bytes.
+type Tenths = u32;
+
+/// All remembered verdicts; cheap to clone.
+#[derive(Clone)]
+pub struct Verdicts(Arc<Inner>);
+
+struct Inner {
+    backend: Backend,
+    key: hmac::Key,
+    started: Instant,
+    ttl: Duration,
+    /// Until when.
+    accepted: Cache<Digest, Tenths>,
+    refused: Cache<Digest, (Tenths, Arc<Refusal>)>,
+    /// Questions under way, at most one for each request that waits.
+    asking: Mutex<HashMap<Digest, watch::Receiver<Option<Verdict>>>>,
+    question: AtomicU8,
+    proving: tokio::sync::Mutex<()>,
+}
+
+/// How this backend is asked; found out with a wrong password at first use.
+const UNPROVED: u8 = 0;
+const OPTIONS: u8 = 1;
+const SETTINGS: u8 = 2;
+
+impl Verdicts {
+    /// Nothing remembered, nothing asked yet.
+    pub fn new(backend: Backend, auth: &config::Auth) -> Self {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness");
+        Verdicts(Arc::new(Inner {
+            backend,
+            key,
+            started: Instant::now(),
+            ttl: auth.verdict_ttl,
+            accepted: Cache::new(VERDICTS_MAX),
+            refused: Cache::new(REFUSALS_MAX),
+            asking: Mutex::new(HashMap::new()),
+            question: AtomicU8::new(UNPROVED),
+            proving: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// Whether the backend accepts the credentials of this request; asks it if nothing is remembered.
+    ///
+    /// All who ask about the same credentials at the same time share one question, and a device that hangs up does
+    /// not take the answer from the others.
+    pub async fn verdict(&self, credentials: &Credentials, head: &request::Parts, route: &Route) -> Verdict {
+        let digest = self.0.digest(credentials);
+        if let Some(verdict) = self.0.remembered(&digest) {
+            return verdict;
+        }
+        let mut answer = self.0.join_or_ask(digest, || Question::new(credentials, head, route));
+        match answer.wait_for(Option::is_some).await {
+            Ok(verdict) => verdict.clone().unwrap_or(Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE)),
+            Err(_) => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    /// The backend has just accepted them in a forwarded command.
+    pub fn remember(&self, credentials: &Credentials) {
+        self.0.accept(self.0.digest(credentials));
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_remembered(&self, credentials: &Credentials) -> bool {
+        self.0.remembered(&self.0.digest(credentials)).is_some()
+    }
+
+    /// The backend has just answered 401 to them.
+    pub fn forget(&self, credentials: &Credentials) {
+        self.0.accepted.remove(&self.0.digest(credentials));
+    }
+}
+
+/// Everything a question needs, owned: it outlives the request that raised it.
+struct Question {
+    credentials: Credentials,
+    headers: HeaderMap,
+    settings: Option<Uri>,
+    route: Route,
+}
+
+impl Question {
+    fn new(credentials: &Credentials, head: &request::Parts, route: &Route) -> Self {
+        let mut headers = HeaderMap::new();
+        for name in [HOST, USER_AGENT, MS_AS_PROTOCOL_VERSION, X_MS_POLICY_KEY] {
+            if let Some(value) = head.headers.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        headers.insert(AUTHORIZATION, credentials.authorization().clone());
+        let settings = head.uri.path_and_query().and_then(presets::settings_target);
+        // A forwarded Ping may wait for a heartbeat, a question about its sender must not.
+        let route = Route { answer_timeout: None, command: "verdict", ..route.clone() };
+        Question { credentials: credentials.clone(), headers, settings, route }
+    }
+}
+
+impl Inner {
+    fn digest(&self, credentials: &Credentials) -> Digest {
+        let tag = hmac::sign(&self.key, credentials.authorization().as_bytes());
+        tag.as_ref().first_chunk().copied().expect("SHA-256 has 32 bytes")
+    }
+
+    fn now(&self) -> Tenths {
+        tenths(self.started.elapsed())
+    }
+
+    fn remembered(&self, digest: &Digest) -> Option<Verdict> {
+        let now = self.now();
+        match self.accepted.get(digest) {
+            Some(until) if now < until => return Some(Verdict::Accepted),
+            Some(_) => drop(self.accepted.remove(digest)),
+            None => {}
+        }
+        let (until, refusal) = self.refused.get(digest)?;
+        (now < until).then_some(Verdict::Refused(refusal))
+    }
+
+    fn accept(&self, digest: Digest) {
+        self.accepted.insert(digest, self.now().saturating_add(tenths(self.ttl)));
+        self.refused.remove(&digest);
+    }
+
+    /// Waits with those who already ask, or asks.
+    fn join_or_ask(self: &Arc<Self>, digest: Digest, question: impl FnOnce() -> Question) -> watch::Receiver<Option<Verdict>> {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = asking.get(&digest) {
+            return answer.clone();
+        }
+        let (sender, answer) = watch::channel(None);
+        asking.insert(digest, answer.clone());
+        let (this, question) = (Arc::clone(self), question());
+        tokio::spawn(async move {
+            let asked = Asked { inner: &this, digest };
+            let verdict = this.ask(question).await;
+            this.note(digest, &verdict);
+            // Remembered first, then no longer asked: whoever comes between finds one of the two.
+            drop(asked);
+            let _nobody_waits = sender.send(Some(verdict));
+        });
+        answer
+    }
+
+    fn note(&self, digest: Digest, verdict: &Verdict) {
+        match verdict {
+            Verdict::Accepted => self.accept(digest),
+            Verdict::Refused(refusal) => {
+                self.accepted.remove(&digest);
+                self.refused.insert(digest, (self.now().saturating_add(tenths(REFUSAL_TTL)), Arc::clone(refusal)));
+            }
+            Verdict::Unknown(_) => {}
+        }
+    }
+
+    async fn ask(&self, question: Question) -> Verdict {
+        let kind = self.backend.kind();
+        let (method, uri, body) = match self.prove().await {
+            Ok(OPTIONS) => (Method::OPTIONS, presets::options_target(kind, question.credentials.user()), BackendBody::Empty),
+            Ok(_) => match question.settings {
+                Some(uri) => (Method::POST, uri, BackendBody::Replayable(Bytes::from_static(SETTINGS_BODY))),
+                // Not an EAS request, and nothing else would prove anything.
+                None => return Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+            },
+            Err(failure) => return Verdict::Unknown(failure),
+        };
+        let mut headers = question.headers;
+        if method == Method::POST {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.ms-sync.wbxml"));
+            // Settings came with 12.0; a base64 query brings its own version.
+            if headers.get(&MS_AS_PROTOCOL_VERSION).is_some_and(|version| version.as_bytes().starts_with(b"2.")) {
+                headers.insert(MS_AS_PROTOCOL_VERSION, HeaderValue::from_static("12.1"));
+            }
+        }
+        match self.send(method, uri, headers, body, &question.route).await {
+            Ok(response) => judge(response).await,
+            Err(failure) => Verdict::Unknown(failure.status()),
+        }
+    }
+
+    /// How to ask: OPTIONS if it refuses a wrong password. One wrong password a process, for a user that nobody has, so
+    /// that no account is locked; and not in the name of the device's address, so that no address is banned.
+    async fn prove(&self) -> Result<u8, StatusCode> {
+        let known = self.question.load(Ordering::Acquire);
+        if known != UNPROVED {
+            return Ok(known);
+        }
+        let _only_one = self.proving.lock().await;
+        let known = self.question.load(Ordering::Acquire);
+        if known != UNPROVED {
+            return Ok(known);
+        }
+        let (user, authorization) = nobody();
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
+        let route = Route { command: "verdict", ..Route::from_peer(IpAddr::V4(Ipv4Addr::LOCALHOST)) };
+        let uri = presets::options_target(self.backend.kind(), Some(&user));
+        let response = self.send(Method::OPTIONS, uri, headers, BackendBody::Empty, &route).await;
+        let question = match response.map_err(Failure::status)?.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => OPTIONS,
+            trouble if trouble.is_server_error() => return Err(trouble),
+            status => {
+                tracing::info!(%status, "the backend answers OPTIONS to a wrong password: credentials are checked with Settings instead");
+                SETTINGS
+            }
+        };
+        self.question.store(question, Ordering::Release);
+        Ok(question)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: BackendBody,
+        route: &Route,
+    ) -> Result<Response<AnswerBody>, Failure> {
+        let (mut head, ()) = Request::new(()).into_parts();
+        (head.method, head.uri, head.headers) = (method, uri, headers);
+        let result = self.backend.exchange(head, body, route).await;
+        forward::count(route.command, result.as_ref().map_or_else(|failure| failure.status(), Response::status));
+        result
+    }
+}
+
+/// Takes a question out of the list however it ends.
+struct Asked<'a> {
+    inner: &'a Inner,
+    digest: Digest,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.inner.asking.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.digest);
+    }
+}
+
+/// 449 asks for a policy, which no backend does before it knows the user.
+async fn judge(response: Response<AnswerBody>) -> Verdict {
+    match response.status().as_u16() {
+        200..=299 | 449 => Verdict::Accepted,
+        401 | 403 | 451 | 456 | 457 => {
+            let (mut head, body) = response.into_parts();
+            let body = read_whole(body, REFUSAL_BODY_BYTES_MAX).await;
+            head.headers.remove(CONTENT_LENGTH);
+            Verdict::Refused(Arc::new(Refusal {
+                status: head.status,
+                headers: head.headers,
+                // What matters is the head; a refusal that is a book is cut to nothing.
+                body: body.unwrap_or_default(),
+            }))
+        }
+        _ => Verdict::Unknown(response.status()),
+    }
+}
+
+fn nobody() -> (String, HeaderValue) {
+    let mut random = [0; 24];
+    aws_lc_rs::rand::fill(&mut random).expect("the system has randomness");
+    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let user = format!("pushgate-{}", &hex[..16]);
+    let basic = BASE64_STANDARD.encode(format!("{user}:{}", &hex[16..]));
+    (user, HeaderValue::from_str(&format!("Basic {basic}")).expect("base64 is ASCII"))
+}
+
+fn tenths(duration: Duration) -> Tenths {
+    Tenths::try_from(duration.as_millis() / 100).unwrap_or(Tenths::MAX)
+}

@@ -1,0 +1,108 @@
+//! How a hold ends → the bytes of the HTTP answer. The only file that knows both HTTP status and EAS status.
+
+use std::io::Write;
+
+use super::decide::PingRefusal;
+use super::eas::ping::{PingAnswer, encode_changes};
+use super::hold::Outcome;
+
+/// The WBXML media type every EAS client accepts.
+pub const WBXML_TYPE: &str = "application/vnd.ms-sync.wbxml";
+
+/// Seconds a device is asked to stay away when there is no room for its Ping.
+pub const RETRY_AFTER_S: u32 = 300;
+
+impl Outcome {
+    /// Label of metrics and logs.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Outcome::Expired => "expired",
+            Outcome::Changed(_) => "changed",
+            Outcome::Refused(PingRefusal::MissingParameters) => "missing_parameters",
+            Outcome::Refused(PingRefusal::HeartbeatOutOfRange { .. }) => "heartbeat_out_of_range",
+            Outcome::Refused(PingRefusal::TooManyFolders { .. }) => "too_many_folders",
+            Outcome::HierarchyChanged => "hierarchy_changed",
+            Outcome::VerdictLost => "verdict_lost",
+            Outcome::Replaced => "replaced",
+            Outcome::Drained => "drained",
+            Outcome::Overloaded => "overloaded",
+        }
+    }
+
+    /// Whether the connection closes with the answer.
+    pub fn closes(&self) -> bool {
+        matches!(self, Outcome::Drained | Outcome::Replaced)
+    }
+
+    /// The Ping status that stands for it; `None`: no EAS answer but an HTTP refusal.
+    fn encode_into(&self, body: &mut Vec<u8>) -> bool {
+        let answer = match self {
+            Outcome::Changed(folders) => {
+                encode_changes(folders.iter().map(|id| id.as_str()), body);
+                return true;
+            }
+            Outcome::Expired | Outcome::VerdictLost | Outcome::Replaced | Outcome::Drained => PingAnswer::Expired,
+            Outcome::Refused(PingRefusal::MissingParameters) => PingAnswer::MissingParameters,
+            Outcome::Refused(PingRefusal::HeartbeatOutOfRange { heartbeat_s }) => PingAnswer::HeartbeatOutOfRange { heartbeat_s: *heartbeat_s },
+            Outcome::Refused(PingRefusal::TooManyFolders { max }) => PingAnswer::TooManyFolders { max: *max as u32 },
+            Outcome::HierarchyChanged => PingAnswer::HierarchyChanged,
+            Outcome::Overloaded => return false,
+        };
+        answer.encode_into(body);
+        true
+    }
+}
+
+/// Writes a whole HTTP/1.1 answer into `out`; `date` is the value of the Date header, `body` is scratch space.
+pub fn write_answer(outcome: &Outcome, closes: bool, date: &str, body: &mut Vec<u8>, out: &mut Vec<u8>) {
+    body.clear();
+    out.clear();
+    let connection = if closes { "Connection: close\r\n" } else { "" };
+    if outcome.encode_into(body) {
+        let _ = write!(out, "HTTP/1.1 200 OK\r\nContent-Type: {WBXML_TYPE}\r\nContent-Length: {}\r\nDate: {date}\r\nCache-Control: private\r\n{connection}\r\n", body.len());
+    } else {
+        let _ = write!(out, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {RETRY_AFTER_S}\r\nContent-Length: 0\r\nDate: {date}\r\n{connection}\r\n");
+    }
+    out.extend_from_slice(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::eas::FolderId;
+
+    fn written(outcome: &Outcome) -> (String, Vec<u8>) {
+        let (mut body, mut out) = (Vec::new(), Vec::new());
+        write_answer(outcome, outcome.closes(), "Thu, 01 Jan 1970 00:00:00 GMT", &mut body, &mut out);
+        let head_end = out.windows(4).position(|w| w == b"\r\n\r\n").expect("a head") + 4;
+        (String::from_utf8(out[..head_end].to_vec()).expect("ASCII"), out[head_end..].to_vec())
+    }
+
+    #[test]
+    fn every_outcome_is_a_complete_answer_with_its_status() {
+        let changed = Outcome::Changed(vec![FolderId::new("5").expect("short")]);
+        let cases = [
+            (Outcome::Expired, 1),
+            (changed, 2),
+            (Outcome::Refused(PingRefusal::MissingParameters), 3),
+            (Outcome::Refused(PingRefusal::HeartbeatOutOfRange { heartbeat_s: 60 }), 5),
+            (Outcome::Refused(PingRefusal::TooManyFolders { max: 200 }), 6),
+            (Outcome::HierarchyChanged, 7),
+            (Outcome::VerdictLost, 1),
+            (Outcome::Replaced, 1),
+            (Outcome::Drained, 1),
+        ];
+        for (outcome, status) in cases {
+            let (head, body) = written(&outcome);
+            assert_eq!(PingAnswer::parse(&body).expect("WBXML").status(), status, "{outcome:?}");
+            assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+            assert_eq!(head.contains("Connection: close"), outcome.closes(), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn no_room_is_an_http_refusal_that_devices_respect() {
+        let (head, body) = written(&Outcome::Overloaded);
+        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("Retry-After: 300") && body.is_empty(), "{head}");
+    }
+}

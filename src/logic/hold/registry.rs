@@ -1,0 +1,232 @@
+//! Mailboxes and their devices: what a lot remembers, parked or not.
+//!
+//! Mailboxes are found by their hash (computed outside, keyed, the same that chose the lot); devices hang on their mailbox in
+//! a short list. All of it is bounded; the longest unseen device makes room.
+
+use hashbrown::HashTable;
+
+use super::folders::FolderTable;
+use super::slab::{Slab, SlotKey};
+use crate::config::limits::MAILBOX_DEVICES_MAX;
+use crate::logic::eas::{DeviceId, Mailbox};
+
+/// Names one device as long as the lot remembers it.
+pub type DeviceKey = SlotKey;
+
+/// Names a device that is certainly remembered, in four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceIndex(std::num::NonZeroU32);
+
+impl DeviceIndex {
+    /// The index of a device.
+    pub fn of(key: DeviceKey) -> Self {
+        DeviceIndex(std::num::NonZeroU32::MIN.saturating_add(key.index))
+    }
+}
+
+/// A device of a mailbox.
+#[derive(Debug)]
+pub struct Device {
+    /// Its own id, canonical form.
+    pub id: DeviceId,
+    mailbox: SlotKey,
+    next: Option<DeviceKey>,
+    /// The slot of its held Ping.
+    pub held: Option<SlotKey>,
+    /// When it last spoke to us, seconds.
+    pub seen_s: u32,
+    /// Last heartbeat it asked for, seconds; 0: none yet.
+    pub heartbeat_s: u16,
+    /// Answers that told it of changes since it last did something about them.
+    pub unheeded: u8,
+    /// It has sent a folder list.
+    pub has_folders: bool,
+    /// Number of the last change of the folder list itself.
+    pub hierarchy_change: u64,
+    /// Number up to which its folder list is in step.
+    pub hierarchy_fresh: u64,
+    /// Its folders.
+    pub folders: FolderTable,
+}
+
+struct MailboxRecord {
+    hash: u64,
+    name: Mailbox,
+    first: Option<DeviceKey>,
+    devices: u16,
+}
+
+impl Device {
+    /// The next device of the same mailbox.
+    pub fn next(&self) -> Option<DeviceKey> {
+        self.next
+    }
+}
+
+/// All mailboxes and devices of a lot.
+#[derive(Default)]
+pub struct Registry {
+    by_hash: HashTable<SlotKey>,
+    mailboxes: Slab<MailboxRecord>,
+    devices: Slab<Device>,
+    sweep: u32,
+}
+
+impl Registry {
+    /// Devices remembered.
+    pub fn device_count(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Mailboxes with at least one device.
+    pub fn mailbox_count(&self) -> usize {
+        self.mailboxes.len()
+    }
+
+    /// The key of a device that is held, and so remembered.
+    pub fn key_at(&self, index: DeviceIndex) -> Option<DeviceKey> {
+        self.devices.at(index.0.get() - 1).map(|(key, _)| key)
+    }
+
+    /// The device, if remembered.
+    pub fn device(&self, key: DeviceKey) -> Option<&Device> {
+        self.devices.get(key)
+    }
+
+    /// The device, if remembered.
+    pub fn device_mut(&mut self, key: DeviceKey) -> Option<&mut Device> {
+        self.devices.get_mut(key)
+    }
+
+    /// The mailbox a device belongs to.
+    pub fn mailbox_of(&self, key: DeviceKey) -> Option<&Mailbox> {
+        let device = self.devices.get(key)?;
+        self.mailboxes.get(device.mailbox).map(|record| &record.name)
+    }
+
+    /// Keys of a mailbox's devices, newest first.
+    pub fn devices_of(&self, hash: u64, name: &Mailbox) -> impl Iterator<Item = DeviceKey> + '_ {
+        let mut next = self.find_mailbox(hash, name).and_then(|key| self.mailboxes.get(key)).and_then(|record| record.first);
+        std::iter::from_fn(move || {
+            let key = next?;
+            next = self.devices.get(key)?.next;
+            Some(key)
+        })
+    }
+
+    /// A device that is remembered.
+    pub fn find(&self, hash: u64, name: &Mailbox, id: &DeviceId) -> Option<DeviceKey> {
+        self.devices_of(hash, name).find(|key| self.devices.get(*key).is_some_and(|d| d.id == *id))
+    }
+
+    /// The device, made when it is new; `devices_max` bounds the lot. `None` when everything is held and full.
+    pub fn find_or_add(&mut self, hash: u64, name: &Mailbox, id: &DeviceId, now_s: u32, devices_max: usize) -> Option<DeviceKey> {
+        if let Some(key) = self.find(hash, name, id) {
+            if let Some(device) = self.devices.get_mut(key) {
+                device.seen_s = now_s;
+            }
+            return Some(key);
+        }
+        if self.devices.len() >= devices_max {
+            let victim = self.longest_unseen()?;
+            self.forget(victim);
+        }
+        let crowded = self.find_mailbox(hash, name).and_then(|k| self.mailboxes.get(k)).is_some_and(|m| usize::from(m.devices) >= MAILBOX_DEVICES_MAX);
+        if crowded {
+            let idle = self.devices_of(hash, name).filter(|k| self.devices.get(*k).is_some_and(|d| d.held.is_none()));
+            let victim = idle.min_by_key(|k| self.devices.get(*k).map(|d| d.seen_s))?;
+            self.forget(victim);
+        }
+        Some(self.add(hash, name, id, now_s))
+    }
+
+    /// Forgets devices unseen since before `since_s`, looking at no more than `max` of them.
+    pub fn sweep(&mut self, since_s: u32, max: usize) {
+        for _ in 0..max.min(self.devices.capacity()) {
+            self.sweep = if (self.sweep as usize) + 1 < self.devices.capacity() { self.sweep + 1 } else { 0 };
+            let old = self.devices.at(self.sweep).filter(|(_, d)| d.held.is_none() && d.seen_s < since_s).map(|(key, _)| key);
+            if let Some(key) = old {
+                self.forget(key);
+            }
+        }
+    }
+
+    fn add(&mut self, hash: u64, name: &Mailbox, id: &DeviceId, now_s: u32) -> DeviceKey {
+        let mailbox = self.find_mailbox(hash, name).unwrap_or_else(|| {
+            let key = self.mailboxes.insert(MailboxRecord { hash, name: name.clone(), first: None, devices: 0 });
+            let mailboxes = &self.mailboxes;
+            self.by_hash.insert_unique(hash, key, |k| mailboxes.get(*k).map_or(0, |m| m.hash));
+            key
+        });
+        let next = self.mailboxes.get(mailbox).and_then(|m| m.first);
+        let key = self.devices.insert(Device {
+            id: id.clone(),
+            mailbox,
+            next,
+            held: None,
+            seen_s: now_s,
+            heartbeat_s: 0,
+            unheeded: 0,
+            has_folders: false,
+            hierarchy_change: 0,
+            hierarchy_fresh: 0,
+            folders: FolderTable::default(),
+        });
+        if let Some(record) = self.mailboxes.get_mut(mailbox) {
+            (record.first, record.devices) = (Some(key), record.devices + 1);
+        }
+        key
+    }
+
+    fn find_mailbox(&self, hash: u64, name: &Mailbox) -> Option<SlotKey> {
+        self.by_hash.find(hash, |key| self.mailboxes.get(*key).is_some_and(|m| m.name == *name)).copied()
+    }
+
+    /// One of the longest unseen devices without a held Ping: the oldest of a sample, as a full scan would cost too much.
+    fn longest_unseen(&mut self) -> Option<DeviceKey> {
+        const SAMPLE: usize = 64;
+        let (mut oldest, mut seen) = (None::<(u32, DeviceKey)>, 0);
+        for _ in 0..self.devices.capacity() {
+            self.sweep = if (self.sweep as usize) + 1 < self.devices.capacity() { self.sweep + 1 } else { 0 };
+            let Some((key, device)) = self.devices.at(self.sweep) else { continue };
+            if device.held.is_none() && oldest.is_none_or(|(s, _)| device.seen_s < s) {
+                oldest = Some((device.seen_s, key));
+            }
+            seen += 1;
+            if seen >= SAMPLE && oldest.is_some() {
+                break;
+            }
+        }
+        oldest.map(|(_, key)| key)
+    }
+
+    fn forget(&mut self, key: DeviceKey) {
+        let Some(device) = self.devices.remove(key) else { return };
+        self.unlink(device.mailbox, key, device.next);
+        let Some(record) = self.mailboxes.get_mut(device.mailbox) else { return };
+        record.devices -= 1;
+        if record.first.is_none() {
+            let hash = record.hash;
+            self.mailboxes.remove(device.mailbox);
+            if let Ok(entry) = self.by_hash.find_entry(hash, |k| *k == device.mailbox) {
+                entry.remove();
+            }
+        }
+    }
+
+    fn unlink(&mut self, mailbox: SlotKey, key: DeviceKey, next: Option<DeviceKey>) {
+        let Some(record) = self.mailboxes.get_mut(mailbox) else { return };
+        if record.first == Some(key) {
+            record.first = next;
+            return;
+        }
+        let mut at = record.first;
+        while let Some(device) = at.and_then(|k| self.devices.get_mut(k)) {
+            if device.next == Some(key) {
+                device.next = next;
+                return;
+            }
+            at = device.next;
+        }
+    }
+}

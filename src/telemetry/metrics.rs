@@ -1,0 +1,228 @@
+//! Every metric, once: name, kind, labels, unit, help.
+//!
+//! Use: `metrics::counter!(PINGS_TOTAL.name, "outcome" => "woken").increment(1)`. Code that counts often keeps the handle
+//! the macro returns. Labels have few, fixed values: never a mailbox, a device or an address.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use ::metrics::Unit;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// What a metric measures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// A distribution over buckets, given by their upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// The definition of one metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Full name, unit last.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// Unit of the value.
+    pub unit: Unit,
+    /// Label names, each with its values or where they come from.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// One sentence.
+    pub help: &'static str,
+}
+
+const fn metric(name: &'static str, kind: Kind, unit: Unit, labels: &'static [(&'static str, &'static str)], help: &'static str) -> Metric {
+    Metric { name, kind, unit, labels, help }
+}
+
+/// Pings held now.
+pub const PINGS_HELD: Metric = metric("pushgate_pings_held", Kind::Gauge, Unit::Count, &[], "Pings held at this moment.");
+/// Pings by how they ended.
+pub const PINGS_TOTAL: Metric = metric(
+    "pushgate_pings_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "woken, expired, replaced, drained, hung_up, or answered at once: refused")],
+    "Pings that ended, by how.",
+);
+/// From notification to answer.
+pub const WAKE_SECONDS: Metric = metric(
+    "pushgate_wake_seconds",
+    Kind::Histogram(&[0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
+    Unit::Seconds,
+    &[],
+    "Time from a notification's arrival to the answer written to the device.",
+);
+/// Asked heartbeats.
+pub const HEARTBEAT_SECONDS: Metric = metric(
+    "pushgate_heartbeat_seconds",
+    Kind::Histogram(&[60.0, 120.0, 180.0, 240.0, 300.0, 480.0, 540.0, 600.0, 900.0, 1200.0, 1500.0, 1800.0, 2400.0, 3000.0, 3540.0]),
+    Unit::Seconds,
+    &[],
+    "Heartbeats that devices asked for.",
+);
+/// How long Pings were held.
+pub const HOLD_SECONDS: Metric = metric(
+    "pushgate_hold_seconds",
+    Kind::Histogram(&[1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 600.0, 900.0, 1200.0, 1500.0, 1800.0, 2400.0, 3000.0, 3600.0]),
+    Unit::Seconds,
+    &[("network", "name of the [[network]] the device is in, or other"), ("outcome", "as in pushgate_pings_total")],
+    "Time Pings were held, by network and how they ended.",
+);
+/// Requests to backends.
+pub const BACKEND_REQUESTS_TOTAL: Metric = metric(
+    "pushgate_backend_requests_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("command", "the EAS command, OPTIONS, or other"), ("status", "HTTP status, or error when none came")],
+    "Requests sent to a backend.",
+);
+/// Checks of a backend.
+pub const BACKEND_CHECKS_TOTAL: Metric = metric(
+    "pushgate_backend_checks_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("result", "clean, changed or failed")],
+    "Shortest Pings sent to a backend to clear doubt.",
+);
+/// Handshakes of devices.
+pub const TLS_HANDSHAKES_TOTAL: Metric = metric(
+    "pushgate_tls_handshakes_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("kind", "full, resumed or failed")],
+    "TLS handshakes with devices.",
+);
+/// Device connections.
+pub const CONNECTIONS: Metric =
+    metric("pushgate_connections", Kind::Gauge, Unit::Count, &[], "Device connections open at this moment, parked ones included.");
+/// Entries of notifications.
+pub const NOTIFICATIONS_TOTAL: Metric = metric(
+    "pushgate_notifications_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("source", "webhook, dovecot or manual"), ("result", "accepted, repeated, ignored, bad, overloaded or switched_off")],
+    "Notifications, by source and what became of them.",
+);
+/// Sources that are believed.
+pub const SOURCE_CONNECTED: Metric = metric(
+    "pushgate_source_connected",
+    Kind::Gauge,
+    Unit::Count,
+    &[("source", "webhook or dovecot")],
+    "1 while a source is believed to report every change, else 0.",
+);
+/// Requests to the internal address.
+pub const INTERNAL_REQUESTS_TOTAL: Metric = metric(
+    "pushgate_internal_requests_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("route", "path as routed, or other"), ("status", "HTTP status")],
+    "Requests to the internal address.",
+);
+/// Which version runs.
+pub const BUILD_INFO: Metric = metric(
+    "pushgate_build_info",
+    Kind::Gauge,
+    Unit::Count,
+    &[("version", "version of the program")],
+    "Always 1; the version is the label.",
+);
+
+/// All of them, in the order of the reference.
+pub const ALL: &[Metric] = &[
+    PINGS_HELD,
+    PINGS_TOTAL,
+    WAKE_SECONDS,
+    HEARTBEAT_SECONDS,
+    HOLD_SECONDS,
+    BACKEND_REQUESTS_TOTAL,
+    BACKEND_CHECKS_TOTAL,
+    TLS_HANDSHAKES_TOTAL,
+    CONNECTIONS,
+    NOTIFICATIONS_TOTAL,
+    SOURCE_CONNECTED,
+    INTERNAL_REQUESTS_TOTAL,
+    BUILD_INFO,
+];
+
+/// Makes the process's recorder, once; later calls hand back the same one. From then on the `metrics` macros count.
+pub fn install() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(make).clone()
+}
+
+fn make() -> PrometheusHandle {
+    let mut builder = PrometheusBuilder::new();
+    for metric in ALL {
+        if let Kind::Histogram(buckets) = metric.kind {
+            let name = Matcher::Full(metric.name.to_owned());
+            builder = builder.set_buckets_for_metric(name, buckets).expect("no list of buckets above is empty");
+        }
+    }
+    let handle = builder.install_recorder().expect("nothing else in this process installs a recorder");
+    for metric in ALL {
+        match metric.kind {
+            Kind::Counter => ::metrics::describe_counter!(metric.name, metric.unit, metric.help),
+            Kind::Gauge => ::metrics::describe_gauge!(metric.name, metric.unit, metric.help),
+            Kind::Histogram(_) => ::metrics::describe_histogram!(metric.name, metric.unit, metric.help),
+        }
+        show_from_the_start(metric);
+    }
+    ::metrics::gauge!(BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    handle
+}
+
+/// A metric without labels shows as zero from the start, so that an alert on it can tell "none" from "not there".
+fn show_from_the_start(metric: &Metric) {
+    if metric.labels.is_empty() {
+        match metric.kind {
+            Kind::Counter => ::metrics::counter!(metric.name).increment(0),
+            Kind::Gauge => ::metrics::gauge!(metric.name).increment(0.0),
+            Kind::Histogram(_) => drop(::metrics::histogram!(metric.name)),
+        }
+    }
+}
+
+/// Folds recorded samples into buckets every five seconds, for ever; without it they would pile up between two scrapes.
+pub async fn upkeep(handle: PrometheusHandle) {
+    let mut turn = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        turn.tick().await;
+        handle.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_end_in_their_unit() {
+        for (index, metric) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|earlier| earlier.name != metric.name), "{} twice", metric.name);
+            assert!(metric.name.starts_with("pushgate_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_seconds"), metric.unit == Unit::Seconds, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(buckets.is_sorted_by(|a, b| a < b), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn histograms_are_rendered_with_their_buckets() {
+        let handle = install();
+        ::metrics::histogram!(WAKE_SECONDS.name).record(0.0015);
+        let text = handle.render();
+        assert!(text.contains("# TYPE pushgate_wake_seconds histogram"), "{text}");
+        assert!(text.contains("pushgate_wake_seconds_bucket{le=\"0.002\"}"), "{text}");
+        assert!(text.contains("pushgate_pings_held 0"), "{text}");
+        assert!(text.contains(concat!("pushgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1")), "{text}");
+    }
+}
