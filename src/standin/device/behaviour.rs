@@ -15,6 +15,8 @@ pub const HELD_AFTER: Duration = Duration::from_millis(250);
 /// What happened to a device.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// A connection was made, handshake included.
+    Connected,
     /// A Ping is on its way.
     PingSent,
     /// It has had no answer for [`HELD_AFTER`].
@@ -91,6 +93,16 @@ enum Needs {
     Nothing,
 }
 
+impl Run {
+    async fn connect(&mut self) -> Result<(), DeviceError> {
+        if !self.device.is_connected() {
+            self.device.connect().await?;
+            self.observer.note(self.number, Event::Connected);
+        }
+        Ok(())
+    }
+}
+
 impl Behaviour {
     /// Does so for ever; drop the future to stop.
     pub async fn run(&self, device: Device, number: usize, observer: Arc<dyn Observer>) {
@@ -121,9 +133,10 @@ impl Behaviour {
     /// Catches up with everything, then one Ping.
     async fn step(&self, run: &mut Run) -> Result<(), DeviceError> {
         // Boxed: rare and large, and the Ping is what a device spends its life in.
+        run.connect().await?;
         Box::pin(self.catch_up(run)).await?;
-        // Before the Ping, so that the time until it is held is not spent on a handshake.
-        run.device.connect().await?;
+        // Again, so that the time until the Ping is held is not spent on a handshake.
+        run.connect().await?;
         let answer = self.ping(run).await?;
         run.has_told = !matches!(answer, PingAnswer::MissingParameters);
         match answer {
