@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 
 use super::{Device, DeviceError};
 use crate::logic::eas::{ClassSet, Command, FolderId, PingAnswer};
@@ -191,32 +191,25 @@ impl Behaviour {
         let heartbeat_s = (!says_nothing).then_some(run.heartbeat_s);
         let waits = Duration::from_secs(run.heartbeat_s.into());
         let (observer, number) = (&*run.observer, run.number);
-        let mut sent_at = Instant::now();
-        let asking = async {
-            let answer = run.device.ping(heartbeat_s, folders.as_deref(), waits, || {
-                sent_at = Instant::now();
-                observer.note(number, Event::PingSent);
-            });
-            answer.await
+        let sent_at = Instant::now();
+        let is_sent = || observer.note(number, Event::PingSent);
+        // Pinned once: each move of a future into another doubles what a waiting device weighs.
+        let mut asking = std::pin::pin!(run.device.ping(heartbeat_s, folders.as_deref(), waits, is_sent));
+        let early = tokio::select! {
+            answer = &mut asking => Some(answer),
+            () = sleep(HELD_AFTER) => None,
         };
-        let answer = noting_when_held(asking, sleep(HELD_AFTER), || observer.note(number, Event::Held)).await?;
+        let answer = match early {
+            Some(answer) => answer,
+            None => {
+                observer.note(number, Event::Held);
+                asking.await
+            }
+        }?;
         let at = Instant::now();
         observer.note(number, Event::PingAnswered { status: answer.status(), at, after: at - sent_at });
         Ok(answer)
     }
-}
-
-/// Runs `work`, and calls `note` once when it is not done after a while.
-async fn noting_when_held<T>(work: impl Future<Output = T>, after: Sleep, note: impl FnOnce()) -> T {
-    let mut work = std::pin::pin!(work);
-    {
-        let mut after = std::pin::pin!(after);
-        tokio::select! {
-            done = &mut work => return done,
-            () = &mut after => note(),
-        }
-    }
-    work.await
 }
 
 /// Up to half more, differently for each device, so that a thousand failures do not become a thousand attempts at once.
