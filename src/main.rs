@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use pushgate::cli;
 use pushgate::cli::arguments::{Arguments, Command};
-use pushgate::cli::{self, Failure};
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Status(arguments) => cli::status::run(&arguments),
         Command::Notify(arguments) => cli::notify::run(&arguments),
-        Command::Serve(_) | Command::Demo(_) | Command::Decode(_) => {
-            Err(Failure::Failed("this command is not connected in this build".into()))
+        Command::Serve(arguments) => cli::serve::run(&arguments),
+        Command::Decode(arguments) => {
+            cli::decode::run(&arguments.file.to_string_lossy(), arguments.query).map_err(|error| cli::Failure::Failed(format!("{error:#}")))
         }
+        Command::Demo(_) => Err(cli::Failure::Failed("not yet".into())),
     };
     cli::exit_code(outcome)
 }

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod demo;
 mod client;
 pub mod notify;
+pub mod serve;
 pub mod status;
 
 use std::io::{self, Write};

@@ -61,6 +61,8 @@ pub const BACKEND_ATTEMPTS_MAX: usize = 3;
 pub const REFUSAL_BODY_BYTES_MAX: usize = 16_384;
 /// Verdicts remembered in all; some 60 bytes each.
 pub const VERDICTS_MAX: usize = 1_000_000;
+/// Questions about credentials that wait for a backend; beyond it a request is forwarded or told to come back.
+pub const VERDICT_QUESTIONS_MAX: usize = 4_096;
 /// Refusals remembered in all, each with its answer.
 pub const REFUSALS_MAX: usize = 256;
 /// How long a refusal is remembered: devices ask several times at once, people correct a password at once.

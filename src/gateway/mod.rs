@@ -1,4 +1,198 @@
 //! The data plane: device connections in, backend requests out, held Pings in between.
+//!
+//! ```text
+//! listener ─► proxy_protocol ─► tls ─► connection (hyper) ─► exchange ─┬─► backend (forward; observe learns on the way back)
+//!     ▲                                    ▲                           └─► lots ─► lot_thread (mio; logic::hold decides)
+//!     └── one task a connection            └──────── resume: the next request's first byte ────────┘
+//! ```
+//! An active connection is a tokio task with hyper in it; a parked one is a slot in a lot thread and nothing else.
 
 pub mod backend;
+mod body;
+mod check;
+mod connection;
+mod exchange;
+mod listener;
+mod lot_thread;
+pub mod lots;
+mod observe;
+mod parked;
+mod proxy_protocol;
 pub mod tls;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+use crate::config::Config;
+use crate::logic::decide::PingBounds;
+use crate::logic::eas::ClassSet;
+use crate::logic::hold::LotOptions;
+use crate::logic::hold::folders::Coverage;
+use backend::{Backend, Checker, SetupError, Verdicts};
+use lots::{Lots, Note};
+pub use parked::Peer;
+use tls::Acceptor;
+
+/// Everything a connection needs, shared by all of them.
+pub struct Gateway {
+    /// What is configured.
+    pub config: Config,
+    /// Ends the devices' TLS.
+    pub acceptor: Acceptor,
+    /// Held Pings.
+    pub lots: Lots,
+    backend: Backend,
+    verdicts: Verdicts,
+    checker: Checker,
+    runtime: Handle,
+    /// Connections that are a task at this moment.
+    active: AtomicUsize,
+    handshakes: Arc<Semaphore>,
+    checks_running: AtomicUsize,
+    draining: watch::Sender<bool>,
+    lot_threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Gateway {
+    /// Starts the lot threads; no address is bound yet. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Backend settings that cannot work, or a system out of descriptors or threads.
+    pub fn start(config: Config, acceptor: Acceptor) -> Result<Arc<Self>, StartError> {
+        let backend = Backend::new(&config.backend, &config.limits)?;
+        let (lots, inboxes) = Lots::new(config.limits.lots, config.limits.inbox_max, config.backend.checks_max)?;
+        let gateway = Arc::new(Gateway {
+            acceptor,
+            lots,
+            verdicts: Verdicts::new(backend.clone(), &config.auth),
+            checker: Checker::new(backend.clone(), &config.backend, &config.limits),
+            backend,
+            runtime: Handle::current(),
+            active: AtomicUsize::new(0),
+            handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
+            checks_running: AtomicUsize::new(0),
+            draining: watch::Sender::new(false),
+            lot_threads: std::sync::Mutex::default(),
+            config,
+        });
+        for (number, inbox) in inboxes.into_iter().enumerate() {
+            let thread = lot_thread::LotThread::new(gateway.clone(), number, inbox);
+            let handle = std::thread::Builder::new().name(format!("lot-{number}")).spawn(move || thread.run())?;
+            gateway.threads().push(handle);
+        }
+        Ok(gateway)
+    }
+
+    /// Device connections, active and parked.
+    pub fn connections(&self) -> usize {
+        self.active.load(Ordering::Relaxed) + self.lots.parked()
+    }
+
+    /// Requests sent to backends since the start, checks and verdicts included.
+    pub fn backend_requests(&self) -> u64 {
+        self.backend.requests_total()
+    }
+
+    /// Checks under way.
+    pub fn checks_running(&self) -> usize {
+        self.checks_running.load(Ordering::Relaxed)
+    }
+
+    /// Whether the gateway is leaving.
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Stops accepting, answers held Pings spread over `drain.drain_s`, lets active exchanges end, stops the lots.
+    pub async fn drain(&self) {
+        let by = self.lots.now() + self.config.drain;
+        // Listeners and active connections see this and wind down.
+        self.draining.send_replace(true);
+        self.lots.send_all(|| Note::Drain { by }).await;
+        let deadline = tokio::time::Instant::now() + self.config.drain + Duration::from_secs(2);
+        while self.connections() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.lots.send_all(|| Note::Stop).await;
+        let threads = std::mem::take(&mut *self.threads());
+        // A lot thread ends at its next turn; joining it must not block the runtime.
+        let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.lot_threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// One lot's share of the configuration.
+    fn lot_options(&self) -> LotOptions {
+        let Config { ping, backend, notify, limits, .. } = &self.config;
+        let covered = notify.webhook.unwrap_or_default().union(notify.dovecot.unwrap_or_default());
+        let lots = limits.lots;
+        LotOptions {
+            ping: PingBounds {
+                heartbeat_min_s: ping.heartbeat_min_s,
+                heartbeat_max_s: ping.heartbeat_max_s,
+                folders_max: ping.folders_max,
+            },
+            coverage: Coverage { covered, epoch: 0, trust: notify.trust, poll: backend.poll_interval },
+            resolve: backend.resolve,
+            resolve_gap: Duration::from_secs(1) * lots as u32 / backend.resolve_per_s,
+            idle: limits.idle,
+            devices_max: limits.devices_max.div_ceil(lots),
+            device_forget: limits.device_forget,
+        }
+    }
+
+    /// Classes that a source reports.
+    pub fn covered(&self) -> ClassSet {
+        self.lot_options().coverage.covered
+    }
+
+    /// The configured network of an address, or "other".
+    fn network_of(&self, ip: IpAddr) -> String {
+        let network = self.config.networks.iter().find(|network| network.cidr.iter().any(|net| net.contains(&ip)));
+        network.map_or_else(|| "other".to_owned(), |network| network.name.clone())
+    }
+
+    fn is_trusted(&self, ip: IpAddr) -> bool {
+        self.config.listen.trusted_proxies.iter().any(|net| net.contains(&ip))
+    }
+}
+
+/// Why the gateway did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A backend setting.
+    Backend(SetupError),
+    /// The system: descriptors, threads, addresses.
+    System(std::io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StartError::Backend(error) => error.fmt(f),
+            StartError::System(error) => write!(f, "the system refused: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<SetupError> for StartError {
+    fn from(error: SetupError) -> Self {
+        StartError::Backend(error)
+    }
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        StartError::System(error)
+    }
+}

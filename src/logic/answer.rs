@@ -43,7 +43,9 @@ impl Outcome {
             }
             Outcome::Expired | Outcome::VerdictLost | Outcome::Replaced | Outcome::Drained => PingAnswer::Expired,
             Outcome::Refused(PingRefusal::MissingParameters) => PingAnswer::MissingParameters,
-            Outcome::Refused(PingRefusal::HeartbeatOutOfRange { heartbeat_s }) => PingAnswer::HeartbeatOutOfRange { heartbeat_s: *heartbeat_s },
+            Outcome::Refused(PingRefusal::HeartbeatOutOfRange { heartbeat_s }) => {
+                PingAnswer::HeartbeatOutOfRange { heartbeat_s: *heartbeat_s }
+            }
             Outcome::Refused(PingRefusal::TooManyFolders { max }) => PingAnswer::TooManyFolders { max: *max as u32 },
             Outcome::HierarchyChanged => PingAnswer::HierarchyChanged,
             Outcome::Overloaded => return false,
@@ -59,9 +61,16 @@ pub fn write_answer(outcome: &Outcome, closes: bool, date: &str, body: &mut Vec<
     out.clear();
     let connection = if closes { "Connection: close\r\n" } else { "" };
     if outcome.encode_into(body) {
-        let _ = write!(out, "HTTP/1.1 200 OK\r\nContent-Type: {WBXML_TYPE}\r\nContent-Length: {}\r\nDate: {date}\r\nCache-Control: private\r\n{connection}\r\n", body.len());
+        let _ = write!(
+            out,
+            "HTTP/1.1 200 OK\r\nContent-Type: {WBXML_TYPE}\r\nContent-Length: {}\r\nDate: {date}\r\nCache-Control: private\r\n{connection}\r\n",
+            body.len()
+        );
     } else {
-        let _ = write!(out, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {RETRY_AFTER_S}\r\nContent-Length: 0\r\nDate: {date}\r\n{connection}\r\n");
+        let _ = write!(
+            out,
+            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: {RETRY_AFTER_S}\r\nContent-Length: 0\r\nDate: {date}\r\n{connection}\r\n"
+        );
     }
     out.extend_from_slice(body);
 }

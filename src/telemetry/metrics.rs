@@ -46,7 +46,10 @@ pub const PINGS_TOTAL: Metric = metric(
     "pushgate_pings_total",
     Kind::Counter,
     Unit::Count,
-    &[("outcome", "woken, expired, replaced, drained, hung_up, or answered at once: refused")],
+    &[(
+        "outcome",
+        "changed, expired, hierarchy_changed, verdict_lost, replaced, drained, hung_up; answered at once: missing_parameters, heartbeat_out_of_range, too_many_folders, malformed, overloaded",
+    )],
     "Pings that ended, by how.",
 );
 /// From notification to answer.
@@ -97,6 +100,22 @@ pub const TLS_HANDSHAKES_TOTAL: Metric = metric(
     &[("kind", "full, resumed or failed")],
     "TLS handshakes with devices.",
 );
+/// Connections ended by the record layer.
+pub const TLS_ERRORS_TOTAL: Metric = metric(
+    "pushgate_tls_errors_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("error", "what the device's TLS did wrong")],
+    "Device connections ended because they broke the TLS rules after the handshake.",
+);
+/// Connections that were not taken.
+pub const SHED_TOTAL: Metric = metric(
+    "pushgate_shed_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("limit", "the limit that was reached")],
+    "Connections and Pings turned away because a limit was reached.",
+);
 /// Device connections.
 pub const CONNECTIONS: Metric =
     metric("pushgate_connections", Kind::Gauge, Unit::Count, &[], "Device connections open at this moment, parked ones included.");
@@ -143,6 +162,8 @@ pub const ALL: &[Metric] = &[
     BACKEND_REQUESTS_TOTAL,
     BACKEND_CHECKS_TOTAL,
     TLS_HANDSHAKES_TOTAL,
+    TLS_ERRORS_TOTAL,
+    SHED_TOTAL,
     CONNECTIONS,
     NOTIFICATIONS_TOTAL,
     SOURCE_CONNECTED,

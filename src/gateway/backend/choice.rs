@@ -67,20 +67,20 @@ impl Health {
     }
 
     /// No connection could be made: nothing sent there will do better, so it is left out at once.
-    pub(super) fn note_unreachable(&self, now_ms: u64) {
+    /// Whether that is news.
+    pub(super) fn note_unreachable(&self, now_ms: u64) -> bool {
         self.failures.store(FAILURES_MAX, Ordering::Relaxed);
-        self.leave_out(now_ms);
+        self.leave_out(now_ms)
     }
 
     /// It took the request and failed it; one bad mailbox does that too, so only a row of them counts.
-    pub(super) fn note_failure(&self, now_ms: u64) {
-        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX {
-            self.leave_out(now_ms);
-        }
+    /// Whether it is left out now and was not before.
+    pub(super) fn note_failure(&self, now_ms: u64) -> bool {
+        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX && self.leave_out(now_ms)
     }
 
-    fn leave_out(&self, now_ms: u64) {
-        self.down_until_ms.store(now_ms.saturating_add(self.down_ms).max(1), Ordering::Relaxed);
+    fn leave_out(&self, now_ms: u64) -> bool {
+        self.down_until_ms.swap(now_ms.saturating_add(self.down_ms).max(1), Ordering::Relaxed) == 0
     }
 }
 
@@ -121,13 +121,11 @@ mod tests {
     #[test]
     fn three_failures_in_a_row_leave_a_backend_out_and_one_success_brings_it_back() {
         let health = Health::new(Duration::from_secs(10), Duration::from_secs(1));
-        health.note_failure(1);
-        health.note_failure(2);
+        assert!(!health.note_failure(1) && !health.note_failure(2));
         health.note_success();
-        health.note_failure(3);
-        health.note_failure(4);
+        assert!(!health.note_failure(3) && !health.note_failure(4));
         assert!(health.admits(5), "a success in between starts the row anew");
-        health.note_failure(5);
+        assert!(health.note_failure(5) && !health.note_failure(5), "worth a line in the log once");
         assert!(!health.admits(10_004));
         assert!(health.admits(10_005), "the first request after the time out tries it");
         assert!(!health.admits(10_006), "the second one waits for the first");
@@ -138,7 +136,7 @@ mod tests {
     #[test]
     fn a_trial_that_never_comes_back_is_followed_by_another() {
         let health = Health::new(Duration::from_secs(10), Duration::from_secs(1));
-        health.note_unreachable(1);
+        assert!(health.note_unreachable(1) && !health.note_unreachable(1));
         assert!(!health.admits(10_000));
         assert!(health.admits(10_001));
         assert!(!health.admits(11_000));

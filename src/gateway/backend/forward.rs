@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
@@ -16,6 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::body::{BackendBody, Lease, Progress, RequestBody, answer_body};
+use super::choice::Health;
 use super::connect::Link;
 use super::failure::Failure;
 use super::pool::Member;
@@ -111,16 +113,17 @@ impl Inner {
         route: &Route,
     ) -> Result<Response<AnswerBody>, Failure> {
         let mut last = Failure::Unreachable;
+        self.requests.fetch_add(1, Ordering::Relaxed);
         for member in self.candidates(route) {
             match self.send_to(member, request, route).await {
                 Ok((response, lease)) => return Ok(self.answer(response, Lease { turns, ..lease })),
                 Err(Lost { unsent: Some(unsent), failure, .. }) => {
-                    member.health.note_unreachable(self.now_ms());
+                    self.note(member, Health::note_unreachable);
                     (request, last) = (unsent, failure);
                 }
                 Err(Lost { failure, .. }) => {
                     if matches!(failure, Failure::NoAnswer | Failure::BrokenOff) {
-                        member.health.note_failure(self.now_ms());
+                        self.note(member, Health::note_failure);
                     }
                     return Err(failure);
                 }
@@ -157,7 +160,7 @@ impl Inner {
             let mut link = match member.link(&self.connector, may_reuse).await {
                 Ok(link) => link,
                 Err(error) => {
-                    tracing::warn!(backend = member.name, %error, "no connection to a backend");
+                    tracing::debug!(backend = member.name, %error, "no connection to a backend");
                     return Err(Lost { unsent: Some(request), failure: Failure::Unreachable, was_silent: true });
                 }
             };
@@ -172,7 +175,7 @@ impl Inner {
                 Err(Lost { unsent: Some(unsent), .. }) if is_second_chance => request = unsent,
                 Err(Lost { was_silent: true, .. }) if let Some(copy) = copy => request = copy,
                 Err(lost) => {
-                    tracing::warn!(backend = member.name, failure = ?lost.failure, "a backend gave no answer");
+                    tracing::debug!(backend = member.name, failure = ?lost.failure, "a backend gave no answer");
                     return Err(lost);
                 }
             }
@@ -204,6 +207,12 @@ impl Inner {
                 }
             }
         };
+        if let Ok(response) = &outcome
+            && response.status() == StatusCode::SWITCHING_PROTOCOLS
+        {
+            // We never asked for another protocol, and have no way to speak it.
+            return Err(Lost { unsent: None, failure: Failure::BrokenOff, was_silent: false });
+        }
         outcome.map_err(|mut error| {
             let unsent = error.take_message();
             let failure = match () {
@@ -221,7 +230,7 @@ impl Inner {
     fn answer(&self, response: Response<Incoming>, lease: Lease) -> Response<AnswerBody> {
         match response.status() {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                lease.member.health.note_failure(self.now_ms());
+                self.note(&lease.member, Health::note_failure);
             }
             _ => lease.member.health.note_success(),
         }
@@ -229,6 +238,13 @@ impl Inner {
         headers::to_device(&mut head.headers);
         head.version = Version::HTTP_11;
         Response::from_parts(head, answer_body(body, lease, self.body_idle))
+    }
+
+    /// One line when a backend goes, not one for each request that finds it gone.
+    fn note(&self, member: &Member, what: fn(&Health, u64) -> bool) {
+        if what(&member.health, self.now_ms()) {
+            tracing::warn!(backend = member.name, "a backend fails and is left out for a while");
+        }
     }
 
     /// Milliseconds since the start, never 0.

@@ -25,6 +25,7 @@ mod verdict;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -84,6 +85,8 @@ pub(crate) struct Inner {
     turns: Arc<Semaphore>,
     /// Held besides by exchanges that may last a heartbeat, so that forwarded Pings cannot starve everything else.
     long_turns: Arc<Semaphore>,
+    /// Sent so far, whatever became of them.
+    requests: AtomicU64,
     answer_timeout: Duration,
     body_idle: Duration,
     started: Instant,
@@ -99,10 +102,16 @@ impl Backend {
             connector: Connector::new(config)?,
             turns: Arc::new(Semaphore::new(config.connections_max)),
             long_turns: Arc::new(Semaphore::new((config.connections_max * 3 / 4).max(1))),
+            requests: AtomicU64::new(0),
             answer_timeout: config.answer_timeout,
             body_idle: limits.body_idle,
             started: Instant::now(),
         })))
+    }
+
+    /// Requests sent since the start, checks and questions about credentials included.
+    pub fn requests_total(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
     }
 
     pub(crate) fn kind(&self) -> BackendKind {

@@ -1,5 +1,6 @@
 //! Connections that are between two exchanges, one list for each backend.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(super) struct Member {
     pub(super) host: HeaderValue,
     pub(super) health: Health,
     /// Oldest first.
-    idle: Mutex<Vec<(Link, Instant)>>,
+    idle: Mutex<VecDeque<(Link, Instant)>>,
 }
 
 impl Member {
@@ -30,7 +31,7 @@ impl Member {
         let name = url.authority().map(|authority| authority.as_str().to_ascii_lowercase()).unwrap_or_default();
         let bad = |_| SetupError { place: "backend.url", message: format!("\"{url}\" cannot be a Host header") };
         let host = HeaderValue::from_str(&name).map_err(bad)?;
-        Ok(Member { name, uri: url.clone(), host, health: Health::new(down, trial), idle: Mutex::new(Vec::new()) })
+        Ok(Member { name, uri: url.clone(), host, health: Health::new(down, trial), idle: Mutex::new(VecDeque::new()) })
     }
 
     /// An idle connection if `may_reuse` and one is there, else a new one.
@@ -49,22 +50,24 @@ impl Member {
     pub(super) fn put_back(&self, link: Link) {
         let now = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(link, since)| is_fresh(link, *since, now));
+        while idle.front().is_some_and(|(link, since)| !is_fresh(link, *since, now)) {
+            idle.pop_front();
+        }
         if idle.len() < BACKEND_IDLE_LINKS_MAX && !link.sender.is_closed() {
-            idle.push((link, now));
+            idle.push_back((link, now));
         }
     }
 
     /// The youngest: the older ones may then grow old and go.
     fn take_idle(&self) -> Option<Link> {
+        let now = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let (link, since) = idle.pop()?;
-        if is_fresh(&link, since, Instant::now()) {
-            return Some(link);
+        while let Some((link, since)) = idle.pop_back() {
+            if is_fresh(&link, since, now) {
+                return Some(link);
+            }
         }
-        // The youngest is too old or closed: so will most of the others be.
-        idle.retain(|(link, since)| is_fresh(link, *since, Instant::now()));
-        idle.pop().map(|(link, _)| link)
+        None
     }
 }
 

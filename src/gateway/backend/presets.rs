@@ -44,8 +44,8 @@ pub(super) fn options_target(kind: BackendKind, user: Option<&str>) -> Uri {
 
 /// Asks for the user's own addresses: Settings, UserInformation, Get.
 ///
-/// The question for backends that answer OPTIONS to anybody (SOGo answers it before it looks at the password; so may
-/// any web server in front). It needs a password everywhere, changes nothing, and costs a fraction of a second. The
+/// The question for backends that answer OPTIONS to anybody (SOGo's handler of it looks at no password; nor do some web
+/// servers in front of a backend). It needs a password everywhere, changes nothing, and costs a fraction of a second. The
 /// other candidates do harm: a Ping without a body is held for the last heartbeat where one is remembered,
 /// FolderSync with key 0 resets the device on Z-Push, and any Ping ends the device's own on SOGo.
 pub(super) const SETTINGS_BODY: &[u8] = &[0x03, 0x01, 0x6A, 0x00, 0x00, 0x12, 0x45, 0x5D, 0x07, 0x01, 0x01];

@@ -28,7 +28,8 @@ use super::failure::Failure;
 use super::presets::{self, MS_AS_PROTOCOL_VERSION, SETTINGS_BODY, X_MS_POLICY_KEY};
 use super::{AnswerBody, Backend, BackendBody, Route, forward};
 use crate::config;
-use crate::config::limits::{REFUSAL_BODY_BYTES_MAX, REFUSAL_TTL, REFUSALS_MAX, VERDICTS_MAX};
+use crate::config::limits::{REFUSAL_BODY_BYTES_MAX, REFUSAL_TTL, REFUSALS_MAX, VERDICT_QUESTIONS_MAX, VERDICTS_MAX};
+use crate::logic::eas::Mailbox;
 
 /// What the backend thinks of credentials.
 #[derive(Debug, Clone)]
@@ -81,10 +82,11 @@ struct Inner {
     /// Until when.
     accepted: Cache<Digest, Tenths>,
     refused: Cache<Digest, (Tenths, Arc<Refusal>)>,
-    /// Questions under way, at most one for each request that waits.
+    /// Questions under way, at most `VERDICT_QUESTIONS_MAX`.
     asking: Mutex<HashMap<Digest, watch::Receiver<Option<Verdict>>>>,
     question: AtomicU8,
-    proving: tokio::sync::Mutex<()>,
+    /// When the last attempt to find out failed, and how.
+    proving: tokio::sync::Mutex<Option<(Instant, StatusCode)>>,
 }
 
 /// How this backend is asked; found out with a wrong password at first use.
@@ -105,7 +107,7 @@ impl Verdicts {
             refused: Cache::new(REFUSALS_MAX),
             asking: Mutex::new(HashMap::new()),
             question: AtomicU8::new(UNPROVED),
-            proving: tokio::sync::Mutex::new(()),
+            proving: tokio::sync::Mutex::new(None),
         }))
     }
 
@@ -118,7 +120,9 @@ impl Verdicts {
         if let Some(verdict) = self.0.remembered(&digest) {
             return verdict;
         }
-        let mut answer = self.0.join_or_ask(digest, || Question::new(credentials, head, route));
+        let Some(mut answer) = self.0.join_or_ask(digest, || Question::new(credentials, head, route)) else {
+            return Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE);
+        };
         match answer.wait_for(Option::is_some).await {
             Ok(verdict) => verdict.clone().unwrap_or(Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE)),
             Err(_) => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
@@ -128,6 +132,11 @@ impl Verdicts {
     /// The backend has just accepted them in a forwarded command.
     pub fn remember(&self, credentials: &Credentials) {
         self.0.accept(self.0.digest(credentials));
+    }
+
+    /// Whether they are remembered as right; asks nobody.
+    pub fn is_accepted(&self, credentials: &Credentials) -> bool {
+        matches!(self.0.remembered(&self.0.digest(credentials)), Some(Verdict::Accepted))
     }
 
     #[cfg(test)]
@@ -191,11 +200,15 @@ impl Inner {
         self.refused.remove(&digest);
     }
 
-    /// Waits with those who already ask, or asks.
-    fn join_or_ask(self: &Arc<Self>, digest: Digest, question: impl FnOnce() -> Question) -> watch::Receiver<Option<Verdict>> {
+    /// Waits with those who already ask, or asks. `None` when too much is asked already: questions outlive those who
+    /// asked them, so whoever guesses passwords and hangs up could otherwise pile them up.
+    fn join_or_ask(self: &Arc<Self>, digest: Digest, question: impl FnOnce() -> Question) -> Option<watch::Receiver<Option<Verdict>>> {
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = asking.get(&digest) {
-            return answer.clone();
+            return Some(answer.clone());
+        }
+        if asking.len() >= VERDICT_QUESTIONS_MAX {
+            return None;
         }
         let (sender, answer) = watch::channel(None);
         asking.insert(digest, answer.clone());
@@ -208,7 +221,7 @@ impl Inner {
             drop(asked);
             let _nobody_waits = sender.send(Some(verdict));
         });
-        answer
+        Some(answer)
     }
 
     fn note(&self, digest: Digest, verdict: &Verdict) {
@@ -225,7 +238,10 @@ impl Inner {
     async fn ask(&self, question: Question) -> Verdict {
         let kind = self.backend.kind();
         let (method, uri, body) = match self.prove().await {
-            Ok(OPTIONS) => (Method::OPTIONS, presets::options_target(kind, question.credentials.user()), BackendBody::Empty),
+            Ok(OPTIONS) => {
+                let mailbox = question.route.mailbox.as_ref().map(Mailbox::as_str);
+                (Method::OPTIONS, presets::options_target(kind, question.credentials.user().or(mailbox)), BackendBody::Empty)
+            }
             Ok(_) => match question.settings {
                 Some(uri) => (Method::POST, uri, BackendBody::Replayable(Bytes::from_static(SETTINGS_BODY))),
                 // Not an EAS request, and nothing else would prove anything.
@@ -250,30 +266,41 @@ impl Inner {
     /// How to ask: OPTIONS if it refuses a wrong password. One wrong password a process, for a user that nobody has, so
     /// that no account is locked; and not in the name of the device's address, so that no address is banned.
     async fn prove(&self) -> Result<u8, StatusCode> {
+        let came_at = Instant::now();
         let known = self.question.load(Ordering::Acquire);
         if known != UNPROVED {
             return Ok(known);
         }
-        let _only_one = self.proving.lock().await;
+        let mut failed = self.proving.lock().await;
         let known = self.question.load(Ordering::Acquire);
         if known != UNPROVED {
             return Ok(known);
         }
+        if let Some((at, status)) = *failed
+            && at >= came_at
+        {
+            // Whoever waited meanwhile would only wait as long again.
+            return Err(status);
+        }
+        let question = self.try_a_wrong_password().await.inspect_err(|&status| *failed = Some((Instant::now(), status)))?;
+        self.question.store(question, Ordering::Release);
+        Ok(question)
+    }
+
+    async fn try_a_wrong_password(&self) -> Result<u8, StatusCode> {
         let (user, authorization) = nobody();
         let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
         let route = Route { command: "verdict", ..Route::from_peer(IpAddr::V4(Ipv4Addr::LOCALHOST)) };
         let uri = presets::options_target(self.backend.kind(), Some(&user));
         let response = self.send(Method::OPTIONS, uri, headers, BackendBody::Empty, &route).await;
-        let question = match response.map_err(Failure::status)?.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => OPTIONS,
-            trouble if trouble.is_server_error() => return Err(trouble),
+        match response.map_err(Failure::status)?.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(OPTIONS),
+            trouble if trouble.is_server_error() => Err(trouble),
             status => {
                 tracing::info!(%status, "the backend answers OPTIONS to a wrong password: credentials are checked with Settings instead");
-                SETTINGS
+                Ok(SETTINGS)
             }
-        };
-        self.question.store(question, Ordering::Release);
-        Ok(question)
+        }
     }
 
     async fn send(

@@ -105,7 +105,11 @@ impl FolderTable {
     pub fn expect<'a>(&mut self, ids: impl Iterator<Item = &'a str>, last_number: u64) {
         let missing: Vec<&str> = ids.filter(|id| self.find(id).is_none()).collect();
         if !missing.is_empty() {
-            self.edit(last_number, |edit| missing.into_iter().for_each(|id| drop(edit.entry(id))));
+            self.edit(last_number, |edit| {
+                for id in missing {
+                    edit.entry(id);
+                }
+            });
         }
     }
 
@@ -113,7 +117,10 @@ impl FolderTable {
     pub fn learn(&mut self, is_full: bool, changes: &[FolderChange], last_number: u64) {
         if is_full {
             // Freshness and the watched marks belong to ids, and survive; what the server no longer has does not.
-            let keep = |e: &Entry, id: &str| e.flags & WATCHED != 0 || changes.iter().any(|c| matches!(c, FolderChange::Add(f) | FolderChange::Update(f) if f.id.as_str() == id));
+            let keep = |e: &Entry, id: &str| {
+                e.flags & WATCHED != 0
+                    || changes.iter().any(|c| matches!(c, FolderChange::Add(f) | FolderChange::Update(f) if f.id.as_str() == id))
+            };
             let ids = std::mem::take(&mut self.ids);
             self.entries = self.entries.iter().filter(|e| keep(e, id_of(&ids, e))).copied().collect();
             self.ids = ids;
@@ -297,7 +304,17 @@ impl Edit<'_> {
                 let victim = self.rows.iter().rposition(|(_, e)| e.flags & WATCHED == 0).unwrap_or(self.rows.len() - 1);
                 self.rows.remove(victim);
             }
-            let entry = Entry { change: 0, fresh: self.last_number, proven_s: 0, id_start: 0, path: 0, id_bytes: 0, folder_type: 0, class: None, flags: 0 };
+            let entry = Entry {
+                change: 0,
+                fresh: self.last_number,
+                proven_s: 0,
+                id_start: 0,
+                path: 0,
+                id_bytes: 0,
+                folder_type: 0,
+                class: None,
+                flags: 0,
+            };
             self.rows.push((std::borrow::Cow::Owned(id.to_owned()), entry));
             self.rows.len() - 1
         });

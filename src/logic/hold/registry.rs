@@ -131,7 +131,10 @@ impl Registry {
             let victim = self.longest_unseen()?;
             self.forget(victim);
         }
-        let crowded = self.find_mailbox(hash, name).and_then(|k| self.mailboxes.get(k)).is_some_and(|m| usize::from(m.devices) >= MAILBOX_DEVICES_MAX);
+        let crowded = self
+            .find_mailbox(hash, name)
+            .and_then(|k| self.mailboxes.get(k))
+            .is_some_and(|m| usize::from(m.devices) >= MAILBOX_DEVICES_MAX);
         if crowded {
             let idle = self.devices_of(hash, name).filter(|k| self.devices.get(*k).is_some_and(|d| d.held.is_none()));
             let victim = idle.min_by_key(|k| self.devices.get(*k).map(|d| d.seen_s))?;

@@ -108,6 +108,18 @@ async fn an_answer_that_is_shorter_than_it_says_is_never_passed_off_as_whole() {
 }
 
 #[tokio::test]
+async fn a_length_beside_chunks_does_not_cut_the_answer() {
+    let (seen, _) = device_of("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
+    assert!(seen.ends_with("5\r\nhello\r\n0\r\n\r\n") && !seen.to_ascii_lowercase().contains("content-length"), "{seen}");
+}
+
+#[tokio::test]
+async fn an_unasked_for_protocol_is_a_502() {
+    let (seen, _) = device_of("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n").await;
+    assert!(seen.starts_with("HTTP/1.1 502 "), "{seen}");
+}
+
+#[tokio::test]
 async fn a_chunked_answer_that_breaks_off_gets_no_last_chunk() {
     let (seen, is_closed) = device_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nwo").await;
     assert!(is_closed && !seen.contains("\r\n0\r\n"), "{seen}");
@@ -186,8 +198,7 @@ async fn a_device_that_hangs_up_in_an_answer_closes_the_connection_behind_it() {
 #[tokio::test]
 async fn an_early_answer_passes_while_the_body_still_comes() {
     let cas = scripted(|mut stream, _| async move {
-        let mut start = vec![0; 512];
-        stream.read(&mut start).await.expect("some of the request");
+        stream.read_u8().await.expect("some of the request");
         stream.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n").await.expect("written");
         std::future::pending().await
     })

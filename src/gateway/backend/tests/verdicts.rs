@@ -191,24 +191,68 @@ async fn a_dead_backend_is_unknown_as_a_502() {
     assert!(matches!(verdict, Verdict::Unknown(status) if status == 502), "{verdict:?}");
 }
 
+#[tokio::test]
+async fn guesses_do_not_pile_up() {
+    let silent = scripted(|stream, _| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
+    let verdicts = Verdicts::new(backend(&[&silent], |_| ()), &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() });
+    for number in 0..crate::config::limits::VERDICT_QUESTIONS_MAX {
+        let (credentials, head, route) = (credentials(&number.to_string()), head("POST", PING), route());
+        let mut question = std::pin::pin!(verdicts.verdict(&credentials, &head, &route));
+        let has_answer = std::future::poll_fn(|cx| std::task::Poll::Ready(question.as_mut().poll(cx).is_ready())).await;
+        assert!(!has_answer);
+    }
+    let asked = std::time::Instant::now();
+    assert_eq!(ask(&verdicts, "one more").await, 0);
+    assert!(asked.elapsed() < Duration::from_millis(500), "turned away without waiting");
+}
+
+#[tokio::test]
+async fn a_silent_backend_keeps_all_who_ask_waiting_only_once() {
+    let silent = scripted(|stream, _| async move {
+        let _open = stream;
+        std::future::pending().await
+    })
+    .await;
+    let backend = backend(&[&silent], |config| config.backend.answer_timeout = Duration::from_millis(100));
+    let verdicts = Verdicts::new(backend, &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() });
+    let asked = std::time::Instant::now();
+    let tasks: Vec<_> = (0..20)
+        .map(|number| {
+            let verdicts = verdicts.clone();
+            tokio::spawn(async move { ask(&verdicts, &number.to_string()).await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.expect("no panic"), 0);
+    }
+    assert!(asked.elapsed() < Duration::from_millis(1_000), "{:?}", asked.elapsed());
+}
+
 #[test]
 fn a_remembered_verdict_is_small() {
-    let verdicts = {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        let _inside = runtime.enter();
+    let verdicts = || {
         let cas = Cas { url: "http://127.0.0.1:1".into(), accepted: Arc::default() };
         Verdicts::new(backend(&[&cas], |_| ()), &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() })
     };
-    let before = heap_bytes();
-    for number in 0..100_000 {
-        verdicts.remember(&credentials(&number.to_string()));
-    }
-    let each = (heap_bytes() - before) / 100_000;
-    assert!(verdicts.is_remembered(&credentials("99999")));
-    assert!(each <= 100, "{each} bytes a verdict");
+    // Other tests allocate meanwhile: the median of several rounds is not theirs.
+    let mut rounds: Vec<isize> = (0..7)
+        .map(|round| {
+            let verdicts = verdicts();
+            let before = heap_bytes();
+            (0..20_000).for_each(|number| verdicts.remember(&credentials(&format!("{round} {number}"))));
+            assert!(verdicts.is_remembered(&credentials(&format!("{round} 19999"))));
+            (heap_bytes() - before) / 20_000
+        })
+        .collect();
+    rounds.sort_unstable();
+    assert!((20..=100).contains(&rounds[3]), "bytes a verdict: {rounds:?}");
 }
 
-/// Bytes that this process has allocated, from glibc. Other tests allocate at the same time, but not ten megabytes that stay.
+/// Bytes that this process has allocated, from glibc.
 fn heap_bytes() -> isize {
     #[expect(unsafe_code, reason = "glibc's own count is the only one there is, and mallinfo2 has no preconditions")]
     let info = unsafe { libc::mallinfo2() };

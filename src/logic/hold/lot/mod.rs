@@ -21,8 +21,8 @@ use super::slab::{Slab, SlotKey};
 use super::wheel::{Link, Links, Wheel};
 use crate::logic::decide::{PingBounds, PingRefusal, decide_ping};
 use crate::logic::eas::folder_sync::FolderChange;
-use crate::logic::eas::ping::PingRequest;
-use crate::logic::eas::{DeviceId, FolderId, Mailbox};
+use crate::logic::eas::ping::{PingFolder, PingRequest};
+use crate::logic::eas::{Class, DeviceId, FolderId, Mailbox};
 
 /// How doubt about a held Ping is cleared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,6 +258,23 @@ impl<C> Lot<C> {
         self.slots.get(slot).is_some_and(|s| s.held.is_some())
     }
 
+    /// How long the Ping in this slot has been held; `None` if none is.
+    pub fn hold_of(&self, slot: SlotKey, now: Moment) -> Option<Duration> {
+        self.slots.get(slot).filter(|s| s.held.is_some()).map(|s| held_for(s, now))
+    }
+
+    /// Whose Ping is held in this slot.
+    pub fn mailbox_of(&self, slot: SlotKey) -> Option<&Mailbox> {
+        self.registry.mailbox_of(self.registry.key_at(self.slots.get(slot)?.held?)?)
+    }
+
+    /// The folders that the Ping held in this slot watches.
+    pub fn watched(&self, slot: SlotKey) -> Vec<PingFolder> {
+        let device = self.slots.get(slot).and_then(|s| self.registry.device(self.registry.key_at(s.held?)?));
+        let folders = device.into_iter().flat_map(|d| d.folders.watched());
+        folders.filter_map(|(id, class)| Some(PingFolder { id: FolderId::new(id).ok()?, class: class.unwrap_or(Class::Email) })).collect()
+    }
+
     /// Next thing to do.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -348,7 +365,15 @@ impl<C> Lot<C> {
     }
 
     /// A Sync left the device in step with these folders, up to the number read before it was forwarded.
-    pub fn synced<'a>(&mut self, hash: u64, mailbox: &Mailbox, device: &DeviceId, ids: impl Iterator<Item = &'a str>, as_of: u64, now: Moment) {
+    pub fn synced<'a>(
+        &mut self,
+        hash: u64,
+        mailbox: &Mailbox,
+        device: &DeviceId,
+        ids: impl Iterator<Item = &'a str>,
+        as_of: u64,
+        now: Moment,
+    ) {
         let Some(key) = self.registry.find(hash, mailbox, device) else { return };
         let Some(device) = self.registry.device_mut(key) else { return };
         (device.seen_s, device.unheeded) = (now.seconds(), 0);
@@ -360,7 +385,16 @@ impl<C> Lot<C> {
 
     /// FolderSync (or another folder command) taught the folder list, as of a number read before it was forwarded.
     #[expect(clippy::too_many_arguments, reason = "the facts of one exchange; a struct would be built only to be taken apart")]
-    pub fn learnt(&mut self, hash: u64, mailbox: &Mailbox, device: &DeviceId, is_full: bool, changes: &[FolderChange], as_of: u64, now: Moment) {
+    pub fn learnt(
+        &mut self,
+        hash: u64,
+        mailbox: &Mailbox,
+        device: &DeviceId,
+        is_full: bool,
+        changes: &[FolderChange],
+        as_of: u64,
+        now: Moment,
+    ) {
         let last_number = self.last_number;
         let Some(key) = self.registry.find_or_add(hash, mailbox, device, now.seconds(), self.options.devices_max) else { return };
         let Some(device) = self.registry.device_mut(key) else { return };
@@ -402,7 +436,9 @@ impl<C> Lot<C> {
     pub fn set_coverage(&mut self, coverage: Coverage, now: Moment) {
         self.options.coverage = coverage;
         let held: Vec<SlotKey> = self.slots.iter().filter(|(_, s)| s.held.is_some()).map(|(key, _)| key).collect();
-        held.into_iter().for_each(|slot| drop(self.judge(slot, None, now)));
+        for slot in held {
+            self.judge(slot, None, now);
+        }
     }
 
     /// Ends every hold by `by`, spread evenly; idle connections close at once, new Pings are sent away.

@@ -44,7 +44,11 @@ fn device(id: &str) -> DeviceId {
 fn ping(heartbeat_s: u32, folders: &[(&str, Class)]) -> PingRequest {
     let list = folders.iter().map(|(id, class)| PingFolder { id: FolderId::new(id).expect("short"), class: *class });
     let list: Vec<_> = list.collect();
-    PingRequest { heartbeat_s: (heartbeat_s > 0).then_some(heartbeat_s), folder_count: list.len(), folders: (!list.is_empty()).then_some(list) }
+    PingRequest {
+        heartbeat_s: (heartbeat_s > 0).then_some(heartbeat_s),
+        folder_count: list.len(),
+        folders: (!list.is_empty()).then_some(list),
+    }
 }
 
 const INBOX: &[(&str, Class)] = &[("5", Class::Email)];

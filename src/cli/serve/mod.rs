@@ -1,0 +1,150 @@
+//! `serve`: the wiring. Starts the parts, says every bound address, waits for a signal, drains.
+
+mod seams;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::arguments;
+use super::{Failure, Outcome};
+use crate::admin::{self, Internal, token};
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::gateway::tls::Acceptor;
+use crate::notify::Intake;
+use crate::telemetry;
+use seams::{InternalTls, Sink, View};
+
+/// How often certificate files are looked at.
+const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(2);
+
+/// `pushgate serve`
+pub fn run(arguments: &arguments::Serve) -> Outcome {
+    let config = super::load(&arguments.config)?;
+    telemetry::log::start(&config.log).map_err(|error| Failure::Failed(error.to_string()))?;
+    let acceptor = Acceptor::new(&config.tls).map_err(|error| Failure::Usage(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        let running = start(config, acceptor).await.map_err(|error| Failure::Failed(format!("{error:#}")))?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), devices = ?running.https, internal = %running.internal, "ready");
+        let certificates = tokio::spawn(watch_certificates(running.gateway.clone()));
+        let signal = leave_signal().await.map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
+        tracing::info!(signal, held = running.gateway.lots.held(), "draining");
+        certificates.abort();
+        running.drain().await;
+        tracing::info!("left");
+        Ok(())
+    })
+}
+
+/// A gateway with its addresses bound.
+pub struct Running {
+    /// Where devices connect, as bound.
+    pub https: Vec<SocketAddr>,
+    /// REST, metrics and notifications.
+    pub internal: SocketAddr,
+    /// Token of the internal address.
+    pub token: String,
+    /// The data plane.
+    pub gateway: Arc<Gateway>,
+    tasks: Vec<JoinHandle<()>>,
+    internal_task: (oneshot::Sender<()>, JoinHandle<io::Result<()>>),
+}
+
+/// Starts everything. All addresses are bound when it returns, and readiness says so.
+///
+/// # Errors
+/// The first thing that stopped it, with what it was about.
+pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running> {
+    let metrics = telemetry::install();
+    let token = token::load_or_create(&config.internal.token_file).map_err(|error| anyhow::anyhow!("internal.token_file: {error}"))?;
+    let token_text = token.reveal().to_owned();
+    let internal_listener = TcpListener::bind(config.internal.address).await;
+    let internal_listener =
+        internal_listener.map_err(|error| anyhow::anyhow!("cannot listen on internal.address {}: {error}", config.internal.address))?;
+    let gateway = Gateway::start(config, acceptor)?;
+    let listeners = gateway.bind()?;
+    let https = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
+
+    let view = View::new(gateway.clone());
+    let mut tasks = vec![tokio::spawn(telemetry::upkeep(metrics.clone())), tokio::spawn(view.clone().refresh())];
+    tasks.extend(listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.clone()))));
+
+    let config = &gateway.config;
+    let router = admin::router(Internal {
+        token,
+        intake: Intake::new(Arc::new(Sink(gateway.lots.clone())), &config.mailbox, &config.notify),
+        view: Arc::new(view),
+        metrics,
+        mailboxes: config.mailbox.clone(),
+    });
+    let internal = internal_listener.local_addr()?;
+    let (leave, leaving) = oneshot::channel::<()>();
+    let leaving = async { drop(leaving.await) };
+    let internal_task = if internal.ip().is_loopback() {
+        tokio::spawn(admin::serve(internal_listener, admin::Plain, router, leaving))
+    } else {
+        tokio::spawn(admin::serve(internal_listener, InternalTls(gateway.clone()), router, leaving))
+    };
+    Ok(Running { https, internal, token: token_text, gateway, tasks, internal_task: (leave, internal_task) })
+}
+
+impl Running {
+    /// Answers held Pings over `drain.drain_s`, ends what is active, and stops. The internal address goes last.
+    pub async fn drain(self) {
+        self.gateway.drain().await;
+        self.tasks.iter().for_each(JoinHandle::abort);
+        let (leave, task) = self.internal_task;
+        drop(leave);
+        // It ends by itself two seconds after it was told to.
+        let _ = task.await;
+    }
+}
+
+/// SIGTERM from a service manager, SIGINT from a person; a second one ends the process at once.
+async fn leave_signal() -> io::Result<&'static str> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let which = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::warn!("a second signal: leaving at once");
+        std::process::exit(1);
+    });
+    Ok(which)
+}
+
+/// Takes over changed certificate files; held connections keep theirs.
+async fn watch_certificates(gateway: Arc<Gateway>) {
+    let mut last_error = None;
+    loop {
+        tokio::time::sleep(CERTIFICATES_LOOKED_AT).await;
+        let gateway = gateway.clone();
+        let Ok(reloaded) = tokio::task::spawn_blocking(move || gateway.acceptor.reload()).await else { return };
+        match reloaded {
+            Ok(true) => tracing::info!("certificates reloaded"),
+            Ok(false) => last_error = None,
+            // While a file is being replaced it may be half there; said once, not every two seconds.
+            Err(error) => {
+                let text = error.to_string();
+                if last_error.as_ref() != Some(&text) {
+                    tracing::error!(error = text, "certificates not reloaded; the old ones stay");
+                }
+                last_error = Some(text);
+            }
+        }
+    }
+}

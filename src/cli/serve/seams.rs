@@ -1,0 +1,146 @@
+//! Where the shells meet: notifications → lots, and the gateway as the internal address shows it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, net::SocketAddr};
+
+use tokio::net::TcpStream;
+
+use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
+use crate::gateway::lots::{HeldFilter, Lots};
+use crate::gateway::tls::WireStream;
+use crate::gateway::{Gateway, Peer};
+use crate::logic::hold::MailboxChange;
+use crate::logic::hold::lot::HeldView;
+use crate::notify::{ChangeSink, Overloaded, Source, Woken};
+use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, SOURCE_CONNECTED};
+
+/// notify → gateway.
+pub(super) struct Sink(pub(super) Lots);
+
+impl ChangeSink for Sink {
+    fn changed(&self, _source: Source, changes: Vec<MailboxChange>) -> Result<Woken, Overloaded> {
+        self.0.changed(changes).map(Woken::pending).map_err(|_| Overloaded)
+    }
+}
+
+/// TLS for an internal address that leaves the machine, with the devices' certificate.
+#[derive(Clone)]
+pub(super) struct InternalTls(pub(super) Arc<Gateway>);
+
+impl crate::admin::Acceptor for InternalTls {
+    type Io = WireStream;
+
+    async fn accept(&self, stream: TcpStream) -> io::Result<WireStream> {
+        let accepted = self.0.acceptor.accept(stream, Vec::new()).await;
+        accepted.map(|accepted| accepted.stream).map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    fn is_encrypted(&self) -> bool {
+        true
+    }
+}
+
+/// gateway → admin.
+#[derive(Clone)]
+pub(super) struct View {
+    gateway: Arc<Gateway>,
+    rate: Arc<Mutex<f64>>,
+}
+
+impl View {
+    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
+        View { gateway, rate: Arc::default() }
+    }
+
+    /// Keeps gauges and the wake rate current, once a second, for ever.
+    pub(super) async fn refresh(self) {
+        let notify = &self.gateway.config.notify;
+        for (source, classes) in [("webhook", notify.webhook), ("dovecot", notify.dovecot)] {
+            metrics::gauge!(SOURCE_CONNECTED.name, "source" => source).set(if classes.is_some() { 1.0 } else { 0.0 });
+        }
+        let (held, connections) = (metrics::gauge!(PINGS_HELD.name), metrics::gauge!(CONNECTIONS.name));
+        let (mut wakes, mut at) = (self.wakes(), Instant::now());
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            held.set(self.gateway.lots.held() as f64);
+            connections.set(self.gateway.connections() as f64);
+            let now_wakes = self.wakes();
+            *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = (now_wakes - wakes) as f64 / at.elapsed().as_secs_f64();
+            (wakes, at) = (now_wakes, Instant::now());
+        }
+    }
+
+    fn wakes(&self) -> u64 {
+        self.gateway.lots.0.doors.iter().map(|door| door.figures.wakes.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl GatewayView for View {
+    fn status(&self) -> Status {
+        let lots = &self.gateway.lots;
+        let percentiles = lots.wake_percentiles_ms();
+        let load = |value: &std::sync::atomic::AtomicUsize| value.load(Ordering::Relaxed);
+        let lot_status = lots.0.doors.iter().enumerate().map(|(lot, door)| LotStatus {
+            lot,
+            held: load(&door.figures.held),
+            idle: load(&door.figures.idle),
+            devices: load(&door.figures.devices),
+            mailboxes: load(&door.figures.mailboxes),
+            inbox: lots.inbox_length(lot),
+            wakes_total: door.figures.wakes.load(Ordering::Relaxed),
+        });
+        let lot_status: Vec<LotStatus> = lot_status.collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: lots.uptime().as_secs(),
+            held: lots.held(),
+            parked_idle: lot_status.iter().map(|lot| lot.idle).sum(),
+            connections: self.gateway.connections(),
+            wakes_total: self.wakes(),
+            wakes_per_s: *self.rate.lock().unwrap_or_else(PoisonError::into_inner),
+            wake_p50_ms: percentiles.map(|(p50, _)| p50),
+            wake_p99_ms: percentiles.map(|(_, p99)| p99),
+            backend_requests_total: self.gateway.backend_requests(),
+            checks_running: self.gateway.checks_running(),
+            checks_waiting: lots.0.doors.iter().map(|door| load(&door.figures.checks_waiting)).sum(),
+            notifications_total: counter(&lots.0.notifications),
+            lots: lot_status,
+        }
+    }
+
+    fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>> {
+        let filter = HeldFilter { mailbox: filter.mailbox, device: filter.device, limit: filter.limit };
+        Box::pin(async move { self.gateway.lots.list(filter).await.into_iter().map(held_ping).collect() })
+    }
+
+    fn ready(&self) -> Readiness {
+        let limits = &self.gateway.config.limits;
+        let mut details = Vec::new();
+        if self.gateway.is_draining() {
+            details.push("The gateway is draining.".to_owned());
+        }
+        if self.gateway.lots.parked() >= limits.parked_max {
+            details.push(format!("limits.parked_max ({}) is reached.", limits.parked_max));
+        }
+        Readiness { ready: details.is_empty(), details }
+    }
+}
+
+fn counter(value: &AtomicU64) -> u64 {
+    value.load(Ordering::Relaxed)
+}
+
+fn held_ping((view, peer): (HeldView, Peer)) -> HeldPing {
+    HeldPing {
+        mailbox: view.mailbox.to_string(),
+        device_id: view.device.to_string(),
+        device_type: None,
+        heartbeat_s: view.heartbeat_s,
+        held_s: view.held.as_secs() as u32,
+        folders: view.folders.iter().map(ToString::to_string).collect(),
+        address: SocketAddr::new(peer.ip, peer.port).to_string(),
+        phase: if view.is_in_doubt { "resolving" } else { "parked" }.to_owned(),
+    }
+}

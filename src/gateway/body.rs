@@ -1,0 +1,158 @@
+//! Request bodies that are read before they are passed on, and answer bodies that something watches.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use super::backend::{AnswerBody, BoxError};
+use super::connection::Busy;
+use crate::logic::eas::inflate;
+
+/// What became of reading a body up to a bound.
+pub(crate) enum Collected {
+    /// All of it.
+    Whole(Bytes),
+    /// It goes on beyond the bound.
+    More(Beginning),
+}
+
+/// A body whose first bytes were looked at; as a body it is whole again.
+pub(crate) struct Beginning {
+    pub(crate) first: Bytes,
+    rest: Incoming,
+}
+
+/// The device stopped sending or hung up.
+#[derive(Debug)]
+pub(crate) struct BrokenOff;
+
+/// Reads until the end, or until at least `bytes` are there. A body that stands still for `idle` has broken off.
+pub(crate) async fn collect(mut body: Incoming, bytes: usize, idle: Duration) -> Result<Collected, BrokenOff> {
+    let mut first = BytesMut::new();
+    while first.len() < bytes {
+        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| BrokenOff)?;
+        match frame {
+            None => return Ok(Collected::Whole(first.freeze())),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    first.extend_from_slice(data);
+                }
+            }
+            Some(Err(_)) => return Err(BrokenOff),
+        }
+    }
+    let first = first.freeze();
+    Ok(if body.is_end_stream() { Collected::Whole(first) } else { Collected::More(Beginning { first, rest: body }) })
+}
+
+impl Body for Beginning {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if !self.first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.first)))));
+        }
+        Pin::new(&mut self.rest).poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (rest, first) = (self.rest.size_hint(), self.first.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + first);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint
+    }
+}
+
+/// The body as WBXML: inflated if the device says it is gzip. `None`: not gzip, or more than `max` bytes.
+pub(crate) fn inflated(headers: &HeaderMap, body: &Bytes, max: usize) -> Option<Bytes> {
+    match headers.get(header::CONTENT_ENCODING).map(http::HeaderValue::as_bytes) {
+        None => Some(body.clone()),
+        Some(encoding) if encoding.eq_ignore_ascii_case(b"identity") => Some(body.clone()),
+        Some(encoding) if encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip") => {
+            inflate(body, max).ok().map(Bytes::from)
+        }
+        Some(_) => None,
+    }
+}
+
+/// A whole answer body of our own.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> AnswerBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// Sees an answer pass by.
+pub(crate) trait Watcher: Send + Sync + Unpin + 'static {
+    /// Some of the body.
+    fn push(&mut self, bytes: &[u8]);
+    /// The body is complete. Not called when it breaks off.
+    fn finish(&mut self);
+}
+
+/// An answer's body that keeps its exchange busy until it is over, and shows itself to a watcher.
+pub(crate) struct Watched {
+    inner: AnswerBody,
+    watcher: Option<Box<dyn Watcher>>,
+    _busy: Busy,
+}
+
+impl Watched {
+    pub(crate) fn new(inner: AnswerBody, watcher: Option<Box<dyn Watcher>>, busy: Busy) -> Self {
+        let mut this = Watched { inner, watcher, _busy: busy };
+        this.finish_if_over();
+        this
+    }
+
+    /// hyper does not poll a body that says it is over.
+    fn finish_if_over(&mut self) {
+        if self.inner.is_end_stream() {
+            if let Some(mut watcher) = self.watcher.take() {
+                watcher.finish();
+            }
+        }
+    }
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(watcher), Some(data)) = (&mut self.watcher, frame.data_ref()) {
+                    watcher.push(data);
+                }
+                self.finish_if_over();
+            }
+            Some(Err(_)) => self.watcher = None,
+            None => {
+                if let Some(mut watcher) = self.watcher.take() {
+                    watcher.finish();
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

@@ -1,0 +1,277 @@
+//! One device connection while it is a task, top to bottom: HTTP in turns, until it is parked, done or broken.
+//!
+//! hyper parses requests and writes answers. A Ping that is to be held never gets an answer from hyper: the exchange leaves an
+//! offer on the [`Stage`] and waits for ever; the connection is then taken apart between request and answer
+//! (`into_parts`), and its socket and keys go to a lot. The behaviour tests pin that hyper has written everything by then.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::exchange;
+use super::parked::{Extra, Parked, Peer, Recipe};
+use super::tls::WireStream;
+use super::{Gateway, lots::Home};
+use crate::config::limits::IDLE_IN_TASK;
+use crate::logic::eas::{DeviceId, Mailbox, PingRequest};
+use crate::logic::hold::{Moment, Offer};
+use crate::telemetry::metrics::TLS_ERRORS_TOTAL;
+
+/// Counts a connection as active for as long as it lives.
+pub(crate) struct Active(Arc<Gateway>);
+
+impl Active {
+    pub(crate) fn new(gateway: &Arc<Gateway>) -> Self {
+        gateway.active.fetch_add(1, Ordering::Relaxed);
+        Active(gateway.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How a connection comes to this task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Just accepted.
+    Fresh,
+    /// From a lot: it has had requests before.
+    Resumed,
+}
+
+/// A Ping that is to be held.
+pub(crate) struct Hold {
+    pub(crate) home: Home,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) device: DeviceId,
+    pub(crate) ping: PingRequest,
+    pub(crate) received: Moment,
+    pub(crate) recipe: Recipe,
+    pub(crate) closes: bool,
+}
+
+/// What an exchange and its connection tell each other.
+#[derive(Default)]
+pub(crate) struct Stage {
+    hold: Mutex<Option<Box<Hold>>>,
+    /// Exchanges begun and not over; one at a time in HTTP/1.
+    busy: AtomicU32,
+    exchanges: AtomicU32,
+    /// The last write did not complete: hyper still has something to say.
+    is_writing: AtomicBool,
+}
+
+impl Stage {
+    /// Leaves a Ping for the connection to park. The exchange then waits for ever.
+    pub(crate) fn leave(&self, hold: Hold) {
+        *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hold));
+    }
+
+    /// An exchange begins; it is over when the guard is dropped, which the answer's body takes along.
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    fn take_hold(&self) -> Option<Box<Hold>> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing.load(Ordering::Relaxed)
+    }
+}
+
+/// An exchange under way.
+pub(crate) struct Busy(Arc<Stage>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why a stretch of HTTP ended.
+enum End {
+    /// Closed by either side, or broken.
+    Done,
+    Hold(Box<Hold>),
+    Idle,
+}
+
+/// A parked connection has something to read: back into a task. Called from lot threads.
+pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked) {
+    let active = Active::new(gateway);
+    let (gateway_of_task, runtime) = (gateway.clone(), &gateway.runtime);
+    runtime.spawn(async move {
+        let Parked { stream, wire, received, peer, .. } = parked;
+        let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(stream));
+        match tokio::net::TcpStream::from_std(stream) {
+            Ok(stream) => serve(gateway_of_task, active, WireStream::from_parts(stream, wire, received), peer, Begin::Resumed).await,
+            Err(error) => tracing::warn!(%error, "a connection could not be taken back and is closed"),
+        }
+    });
+}
+
+/// Speaks HTTP until the connection is parked or gone.
+pub(crate) async fn serve(gateway: Arc<Gateway>, active: Active, mut stream: WireStream, peer: Peer, mut begin: Begin) {
+    loop {
+        let Some((rest, end)) = speak(&gateway, stream, peer, begin).await else { return };
+        stream = rest;
+        if stream.flush_sealed().await.is_err() {
+            return;
+        }
+        // Half a head is waiting: it stays with hyper, whose clock for heads is running.
+        let is_between = matches!(end, End::Idle) && stream.received().plaintext().is_empty();
+        match end {
+            End::Hold(hold) => return park_held(&gateway, active, stream, peer, *hold).await,
+            End::Idle if is_between => {
+                let Some(parked) = take_apart(stream, peer, false, None) else { return };
+                gateway.lots.park(parked).await;
+                return drop(active);
+            }
+            _ => begin = Begin::Fresh,
+        }
+    }
+}
+
+async fn park_held(gateway: &Gateway, active: Active, stream: WireStream, peer: Peer, hold: Hold) {
+    let Hold { home, mailbox, device, ping, received, recipe, closes } = hold;
+    let Some(connection) = take_apart(stream, peer, closes, Some(recipe)) else { return };
+    gateway.lots.offer(home, Offer { mailbox, hash: home.hash, device, ping, received, connection }).await;
+    drop(active);
+}
+
+fn take_apart(stream: WireStream, peer: Peer, closes: bool, recipe: Option<Recipe>) -> Option<Parked> {
+    let (stream, wire, received) = stream.into_parts()?;
+    let stream = stream.into_std().inspect_err(|error| tracing::warn!(%error, "a connection could not be parked and is closed")).ok()?;
+    let extra = recipe.map(|recipe| Box::new(Extra { unsent: Vec::new(), recipe: Some(recipe) }));
+    Some(Parked { stream: mio::net::TcpStream::from_std(stream), wire, received, extra, peer, closes })
+}
+
+/// One stretch of HTTP. `None`: the connection is over. Else what is left of it, all its plaintext put back.
+async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Begin) -> Option<(WireStream, End)> {
+    let stage = Arc::new(Stage::default());
+    let watched = Watched { stream, stage: stage.clone() };
+    let limits = &gateway.config.limits;
+    let service = {
+        let (gateway, stage) = (gateway.clone(), stage.clone());
+        service_fn(move |request| exchange::answer(gateway.clone(), stage.clone(), peer, request))
+    };
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max).pipeline_flush(true);
+    let mut connection = builder.serve_connection(TokioIo::new(watched), service);
+    let mut draining = gateway.draining.subscribe();
+    let end = {
+        let mut idle = pin!(tokio::time::sleep(IDLE_IN_TASK));
+        let mut idle_since = None;
+        let mut drained = pin!(draining.wait_for(|draining| *draining));
+        let mut is_drained = false;
+        std::future::poll_fn(|cx| {
+            if !is_drained && drained.as_mut().poll(cx).is_ready() {
+                is_drained = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+                note_end(result, peer);
+                return Poll::Ready(End::Done);
+            }
+            if let Some(hold) = stage.take_hold() {
+                return Poll::Ready(End::Hold(hold));
+            }
+            let had_requests = begin == Begin::Resumed || stage.exchanges.load(Ordering::Relaxed) > 0;
+            poll_idle(had_requests && stage.is_idle(), &mut idle_since, idle.as_mut(), cx)
+        })
+        .await
+    };
+    if matches!(end, End::Done) {
+        return None;
+    }
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner().stream;
+    stream.put_back(&parts.read_buf).ok()?;
+    Some((stream, end))
+}
+
+/// Ready once the connection has been between two requests for a while.
+fn poll_idle(is_idle: bool, since: &mut Option<Instant>, mut timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<End> {
+    if !is_idle {
+        *since = None;
+        return Poll::Pending;
+    }
+    let at = *since.get_or_insert_with(Instant::now) + IDLE_IN_TASK;
+    if timer.deadline() != at {
+        timer.as_mut().reset(at);
+    }
+    timer.poll(cx).map(|()| End::Idle)
+}
+
+fn note_end(result: hyper::Result<()>, peer: Peer) {
+    let Err(error) = result else { return };
+    if let Some(broken) = super::tls::RecordError::find(&error) {
+        metrics::counter!(TLS_ERRORS_TOTAL.name, "error" => broken.label()).increment(1);
+    }
+    if !error.is_incomplete_message() && !error.is_canceled() {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// The stream under hyper, with an eye on whether hyper has everything written.
+struct Watched {
+    stream: WireStream,
+    stage: Arc<Stage>,
+}
+
+impl Watched {
+    fn note<T>(&self, poll: Poll<T>) -> Poll<T> {
+        self.stage.is_writing.store(poll.is_pending(), Ordering::Relaxed);
+        poll
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.note(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note(poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

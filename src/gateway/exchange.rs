@@ -1,0 +1,352 @@
+//! One exchange: a request in, an answer out, or a Ping left on the stage to be held.
+//!
+//! Whatever is not a Ping is forwarded; what passes by teaches (`observe`). Bodies that the gateway must understand are
+//! understood strictly or refused: what a lenient backend would read differently never reaches it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
+use http_body_util::BodyExt;
+use hyper::Request;
+use hyper::body::Incoming;
+use tracing::Instrument;
+
+use super::Gateway;
+use super::backend::{AnswerBody, BackendBody, BoxError, Credentials, Route, Verdict, mailbox_of};
+use super::body::{Collected, Watched, Watcher, collect, full, inflated};
+use super::connection::{Busy, Hold, Stage};
+use super::observe::{FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
+use super::parked::{Peer, Recipe};
+use crate::logic::answer::WBXML_TYPE;
+use crate::logic::eas::folder_change::FolderRequest;
+use crate::logic::eas::folder_sync::FolderSyncRequest;
+use crate::logic::eas::sync::SyncRequest;
+use crate::logic::eas::{
+    BodyError, Command, Mailbox, PingAnswer, PingError, PingRequest, Request as EasRequest, Root, Version, root_command, status,
+};
+use crate::logic::hold::Moment;
+use crate::telemetry::RequestId;
+use crate::telemetry::metrics::{PINGS_TOTAL, SHED_TOTAL};
+
+/// Where EAS lives on every server.
+const EAS_PATH: &str = "/Microsoft-Server-ActiveSync";
+/// Bytes that are enough to see a body's root element: header, page switch, tag, with long forms.
+const ROOT_BYTES: usize = 32;
+/// Beyond its heartbeat, a forwarded Ping may take this long.
+const PING_MARGIN: Duration = Duration::from_secs(30);
+
+type Answer = Response<AnswerBody>;
+
+/// An exchange's surroundings.
+struct Exchange {
+    gateway: Arc<Gateway>,
+    stage: Arc<Stage>,
+    peer: Peer,
+    received: Moment,
+    busy: Busy,
+}
+
+/// An EAS request that is well formed, and whose it is, if that shows.
+struct Eas {
+    request: EasRequest,
+    credentials: Option<Credentials>,
+    mailbox: Option<Mailbox>,
+}
+
+/// Answers a request. hyper calls this; an error ends the connection.
+pub(crate) async fn answer(gateway: Arc<Gateway>, stage: Arc<Stage>, peer: Peer, request: Request<Incoming>) -> Result<Answer, BoxError> {
+    let exchange = Exchange { received: gateway.lots.now(), busy: stage.begin(), gateway, stage, peer };
+    let span = tracing::debug_span!("exchange", id = %RequestId::next(), %peer);
+    Ok(exchange.route(request).instrument(span).await)
+}
+
+impl Exchange {
+    async fn route(self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let is_eas = head.uri.path().eq_ignore_ascii_case(EAS_PATH);
+        if !is_eas || head.method != Method::POST {
+            let command = if head.method == Method::OPTIONS && is_eas { "OPTIONS" } else { "other" };
+            return self.pass(head, BackendBody::from(body), command).await;
+        }
+        let request = match parse_request(&head) {
+            Ok(request) => request,
+            Err(sentence) => {
+                tracing::debug!(reason = sentence, "refused: bad query");
+                return self.done(plain(StatusCode::BAD_REQUEST, &sentence));
+            }
+        };
+        let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
+        let config = &self.gateway.config;
+        let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
+        tracing::debug!(command = request.command.name(), device = %request.device_id, "request");
+        let eas = Eas { request, credentials, mailbox };
+        match eas.request.command {
+            Command::Ping => self.ping(head, body, eas).await,
+            Command::Sync | Command::FolderSync | Command::FolderCreate | Command::FolderUpdate | Command::FolderDelete => {
+                self.observed(head, body, eas).await
+            }
+            _ => self.unobserved(head, body, eas).await,
+        }
+    }
+
+    /// A Ping: who is it, what does it ask, and then it is left to be held.
+    async fn ping(self, head: request::Parts, body: Incoming, eas: Eas) -> Answer {
+        let (Some(credentials), Some(mailbox)) = (&eas.credentials, &eas.mailbox) else {
+            // Nobody we can name: the backend may know more, and refuse or hold it.
+            return self.forward_ping(head, body, eas).await;
+        };
+        let route = self.route_to(&eas);
+        match self.gateway.verdicts.verdict(credentials, &head, &route).await {
+            Verdict::Accepted => {}
+            Verdict::Refused(refusal) => return self.done(refusal.response()),
+            Verdict::Unknown(status) => return self.done(retry_later(status, 30)),
+        }
+        let limits = &self.gateway.config.limits;
+        let ping = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+            Ok(Collected::Whole(body)) => self.parse_ping(&head.headers, &body),
+            Ok(Collected::More(_)) => Err(PingError::Syntax("the body is too long")),
+            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+        };
+        let ping = match ping {
+            Ok(ping) => ping,
+            Err(error) => {
+                tracing::debug!(%error, "refused: malformed Ping");
+                metrics::counter!(PINGS_TOTAL.name, "outcome" => "malformed").increment(1);
+                return self.done(wbxml(PingAnswer::Syntax.encode()));
+            }
+        };
+        if self.gateway.lots.parked() >= limits.parked_max {
+            metrics::counter!(SHED_TOTAL.name, "limit" => "parked_max").increment(1);
+            return self.done(retry_later(StatusCode::SERVICE_UNAVAILABLE, crate::logic::answer::RETRY_AFTER_S));
+        }
+        let closes = head.version == HttpVersion::HTTP_10 || wants_close(&head.headers);
+        self.stage.leave(Hold {
+            home: self.gateway.lots.home(mailbox),
+            mailbox: mailbox.clone(),
+            device: eas.request.device_id.clone(),
+            ping,
+            received: self.received,
+            recipe: Recipe::new(&head),
+            closes,
+        });
+        // The connection is taken apart around this point; nothing comes after it.
+        std::future::pending().await
+    }
+
+    fn parse_ping(&self, headers: &HeaderMap, body: &Bytes) -> Result<PingRequest, PingError> {
+        let config = &self.gateway.config;
+        let body = inflated(headers, body, config.limits.inspected_body_bytes_max);
+        PingRequest::parse(&body.ok_or(PingError::Syntax("the body cannot be unpacked"))?, config.ping.folders_max)
+    }
+
+    /// A Ping that cannot be held here: the backend holds it.
+    async fn forward_ping(self, head: request::Parts, body: Incoming, eas: Eas) -> Answer {
+        let limits = &self.gateway.config.limits;
+        let body = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+            Ok(Collected::Whole(body)) => body,
+            Ok(Collected::More(_)) => return self.done(wbxml(PingAnswer::Syntax.encode())),
+            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+        };
+        let Ok(ping) = self.parse_ping(&head.headers, &body) else { return self.done(wbxml(PingAnswer::Syntax.encode())) };
+        let heartbeat_s =
+            ping.heartbeat_s.unwrap_or(self.gateway.config.ping.heartbeat_max_s).min(self.gateway.config.ping.heartbeat_max_s);
+        let wait = Duration::from_secs(heartbeat_s.into()) + PING_MARGIN;
+        let route = Route { answer_timeout: Some(wait), ..self.route_to(&eas) };
+        self.forward(head, BackendBody::Replayable(body), eas, route, None).await
+    }
+
+    /// A command whose body and answer teach something.
+    async fn observed(self, mut head: request::Parts, body: Incoming, eas: Eas) -> Answer {
+        let limits = &self.gateway.config.limits;
+        let body = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+            Ok(Collected::Whole(body)) => body,
+            // A Sync that uploads much: its root is looked at, its folders stay as they were.
+            Ok(Collected::More(beginning)) => {
+                if let Err(refusal) = check_root(&beginning.first, &eas.request) {
+                    return self.done(refusal);
+                }
+                let route = self.route_to(&eas);
+                return self.forward(head, BackendBody::stream(beginning), eas, route, None).await;
+            }
+            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+        };
+        let Some(inspected) = inflated(&head.headers, &body, limits.inspected_body_bytes_max) else {
+            return self.done(refuse_body(&eas.request, status::INVALID_WBXML));
+        };
+        let watcher = match self.watcher(&inspected, &eas).await {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::debug!(%error, command = eas.request.command.name(), "refused: malformed body");
+                let code = if matches!(error, BodyError::Wbxml(_)) { status::INVALID_WBXML } else { status::INVALID_XML };
+                return self.done(refuse_body(&eas.request, code));
+            }
+        };
+        // What passes by must be readable.
+        head.headers.remove(ACCEPT_ENCODING);
+        let route = self.route_to(&eas);
+        self.forward(head, BackendBody::Replayable(body), eas, route, watcher).await
+    }
+
+    /// Who watches the answer. Reads the request strictly; tells the lot to expect what it is about to learn.
+    async fn watcher(&self, body: &Bytes, eas: &Eas) -> Result<Option<Box<dyn Watcher>>, BodyError> {
+        let pupil = eas.mailbox.as_ref().map(|mailbox| Pupil {
+            lots: self.gateway.lots.clone(),
+            home: self.gateway.lots.home(mailbox),
+            mailbox: mailbox.clone(),
+            device: eas.request.device_id.clone(),
+        });
+        let is_known = eas.credentials.as_ref().is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        Ok(match eas.request.command {
+            Command::Sync => {
+                let asked = proving(&SyncRequest::skim(body)?);
+                let Some(pupil) = pupil else { return Ok(None) };
+                // Strangers make no entries; what they prove counts only from the answer on.
+                if is_known && !asked.is_empty() {
+                    pupil.expect(asked.clone()).await;
+                }
+                let as_of = self.gateway.lots.number();
+                Some(Box::new(SyncWatcher::new(pupil, asked, as_of)))
+            }
+            Command::FolderSync => {
+                let request = FolderSyncRequest::parse(body)?;
+                let as_of = self.gateway.lots.number();
+                pupil.map(|pupil| Box::new(FolderSyncWatcher::new(pupil, request.sync_key == "0", as_of)) as Box<dyn Watcher>)
+            }
+            _ => {
+                let request = FolderRequest::parse(body)?;
+                pupil.map(|pupil| Box::new(FolderChangeWatcher::new(pupil, request)) as Box<dyn Watcher>)
+            }
+        })
+    }
+
+    /// Any other command: its root is looked at, the rest streams through.
+    async fn unobserved(self, head: request::Parts, body: Incoming, eas: Eas) -> Answer {
+        let route = self.route_to(&eas);
+        if is_mime(&head.headers, eas.request.version) {
+            return self.forward(head, BackendBody::from(body), eas, route, None).await;
+        }
+        let limits = &self.gateway.config.limits;
+        let is_packed = head.headers.contains_key(http::header::CONTENT_ENCODING);
+        let bytes = if is_packed { limits.inspected_body_bytes_max + 1 } else { ROOT_BYTES };
+        let (first, body) = match collect(body, bytes, limits.body_idle).await {
+            // Doing these twice is not as good as once: never replayable.
+            Ok(Collected::Whole(body)) => {
+                (body.clone(), BackendBody::stream(http_body_util::Full::new(body).map_err(|never| match never {})))
+            }
+            Ok(Collected::More(_)) if is_packed => {
+                return self.done(plain(StatusCode::PAYLOAD_TOO_LARGE, "The compressed body is too long."));
+            }
+            Ok(Collected::More(beginning)) => (beginning.first.clone(), BackendBody::stream(beginning)),
+            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+        };
+        let root = inflated(&head.headers, &first, limits.inspected_body_bytes_max)
+            .ok_or_else(|| refuse_body(&eas.request, status::INVALID_WBXML));
+        if let Err(refusal) = root.and_then(|root| check_root(&root, &eas.request)) {
+            return self.done(refusal);
+        }
+        self.forward(head, body, eas, route, None).await
+    }
+
+    /// Forwards an EAS command; what the backend thinks of the credentials is remembered.
+    async fn forward(self, head: request::Parts, body: BackendBody, eas: Eas, route: Route, watcher: Option<Box<dyn Watcher>>) -> Answer {
+        let response = self.gateway.backend.forward(head, body, route).await;
+        if let Some(credentials) = &eas.credentials {
+            match response.status() {
+                StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
+                StatusCode::OK if is_eas_answer(response.headers()) => self.gateway.verdicts.remember(credentials),
+                _ => {}
+            }
+        }
+        let watcher = watcher.filter(|_| response.status() == StatusCode::OK);
+        response.map(|body| Watched::new(body, watcher, self.busy).boxed())
+    }
+
+    /// Everything that is not EAS, and OPTIONS: through, untouched.
+    async fn pass(self, head: request::Parts, body: BackendBody, command: &'static str) -> Answer {
+        let config = &self.gateway.config;
+        let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
+        let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
+        let route = Route { mailbox, command, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
+        let response = self.gateway.backend.forward(head, body, route).await;
+        if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
+            self.gateway.verdicts.forget(credentials);
+        }
+        self.done(response)
+    }
+
+    fn route_to(&self, eas: &Eas) -> Route {
+        Route {
+            mailbox: eas.mailbox.clone(),
+            command: eas.request.command.name(),
+            trusts_forwarded: self.peer.trusts_forwarded,
+            ..Route::from_peer(self.peer.ip)
+        }
+    }
+
+    fn done(self, response: Answer) -> Answer {
+        response.map(|body| Watched::new(body, None, self.busy).boxed())
+    }
+}
+
+fn parse_request(head: &request::Parts) -> Result<EasRequest, String> {
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let query = head.uri.query().unwrap_or_default();
+    EasRequest::parse(query, header("MS-ASProtocolVersion"), header("X-MS-PolicyKey")).map_err(|error| format!("{error}."))
+}
+
+/// Raw MIME, as SendMail and its kin up to 12.1 send it: there is no root to look at.
+fn is_mime(headers: &HeaderMap, version: Version) -> bool {
+    let is_rfc822 = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"message/rfc822"));
+    is_rfc822 && !version.has_common_statuses()
+}
+
+/// A body must be the command that the query says, because backends act on the body.
+fn check_root(first: &[u8], request: &EasRequest) -> Result<(), Answer> {
+    match root_command(first) {
+        Ok(Root::Empty) => Ok(()),
+        Ok(Root::Command(command)) if command == request.command => Ok(()),
+        Ok(_) => Err(refuse_body(request, status::INVALID_XML)),
+        Err(_) => Err(refuse_body(request, status::INVALID_WBXML)),
+    }
+}
+
+/// Up to 12.1 HTTP 400; from 14.0 the command's own Status (eas-protocol: 2.3).
+fn refuse_body(request: &EasRequest, code: u16) -> Answer {
+    match status::answer(request.command, code).filter(|_| request.version.has_common_statuses()) {
+        Some(body) => wbxml(body),
+        None => plain(StatusCode::BAD_REQUEST, "The body is not what the command wants."),
+    }
+}
+
+/// Only an EAS server's 200 says that a password is right; a web server in between may say 200 to anything.
+fn is_eas_answer(headers: &HeaderMap) -> bool {
+    let is_wbxml = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/vnd.ms-sync"));
+    is_wbxml || headers.contains_key("MS-Server-ActiveSync") || headers.contains_key("MS-ASProtocolVersions")
+}
+
+fn wants_close(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(http::header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case("close"))
+}
+
+fn wbxml(body: Vec<u8>) -> Answer {
+    let mut response = Response::new(full(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(WBXML_TYPE));
+    response
+}
+
+fn plain(status: StatusCode, sentence: &str) -> Answer {
+    let mut response = Response::new(full(format!("{sentence}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn retry_later(status: StatusCode, seconds: u32) -> Answer {
+    let mut response = plain(status, "Please try again later.");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}

@@ -1,0 +1,431 @@
+//! Drives one lot: sockets and notes in, the lot's outputs performed. One thread, one poller, nothing shared but inbox and figures.
+//!
+//! Sockets are registered edge-triggered: whoever stops reading one must be sure to look again later. There are two places
+//! that stop early: a held Ping with a whole request already waiting behind it (looked at when the Ping is answered), and
+//! an answer that did not fit the socket (looked at when it is writable).
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use mio::event::Event;
+use mio::{Events, Interest, Token};
+use tokio::task::AbortHandle;
+
+use super::Gateway;
+use super::lots::{Batch, Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
+use super::parked::{Extra, Parked, Peer};
+use super::tls::Incoming;
+use crate::config::limits::LOT_TURN_NOTES_MAX;
+use crate::logic::answer::write_answer;
+use crate::logic::eas::PingFolder;
+use crate::logic::hold::lot::HeldView;
+use crate::logic::hold::{Lot, Moment, Outcome, Output, SlotKey};
+use crate::telemetry::metrics::{HEARTBEAT_SECONDS, HOLD_SECONDS, PINGS_TOTAL, WAKE_SECONDS};
+
+/// Socket events taken at once.
+const EVENTS: usize = 1_024;
+/// One TLS record and its header.
+const READ_BYTES: usize = 16_384 + 512;
+
+/// A lot thread.
+pub(crate) struct LotThread {
+    gateway: Arc<Gateway>,
+    /// Which lot this is.
+    number: usize,
+    lot: Lot<Parked>,
+    inbox: Inbox,
+    /// Changes being worked off, a turn's worth at a time.
+    batch: Option<Batch>,
+    checks: HashMap<SlotKey, AbortHandle>,
+    wakes: Vec<Duration>,
+    scratch: Scratch,
+    metrics: Metrics,
+}
+
+/// Buffers used again for every answer.
+struct Scratch {
+    read: Box<[u8]>,
+    body: Vec<u8>,
+    plain: Vec<u8>,
+    sealed: Vec<u8>,
+    date: String,
+    date_s: u64,
+}
+
+struct Metrics {
+    wake: metrics::Histogram,
+    heartbeat: metrics::Histogram,
+}
+
+impl LotThread {
+    pub(crate) fn new(gateway: Arc<Gateway>, number: usize, inbox: Inbox) -> Self {
+        let lot = Lot::new(gateway.lot_options());
+        let scratch = Scratch {
+            read: vec![0; READ_BYTES].into(),
+            body: Vec::new(),
+            plain: Vec::new(),
+            sealed: Vec::new(),
+            date: String::new(),
+            date_s: 0,
+        };
+        let metrics = Metrics { wake: metrics::histogram!(WAKE_SECONDS.name), heartbeat: metrics::histogram!(HEARTBEAT_SECONDS.name) };
+        LotThread { gateway, number, lot, inbox, batch: None, checks: HashMap::new(), wakes: Vec::new(), scratch, metrics }
+    }
+
+    /// Turns until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut is_behind = false;
+        loop {
+            if let Err(error) = self.sleep(&mut events, is_behind) {
+                tracing::error!(lot = self.number, %error, "the poller failed; this lot ends");
+                return;
+            }
+            for event in events.iter().filter(|event| event.token() != KNOCK) {
+                self.handle_socket(event);
+            }
+            let Some(more_notes) = self.take_notes() else { return };
+            let more_timers = self.lot.advance(self.gateway.lots.now(), LOT_TURN_NOTES_MAX);
+            self.perform_outputs();
+            self.start_checks();
+            self.publish();
+            is_behind = more_notes || more_timers;
+        }
+    }
+
+    fn door(&self) -> &Door {
+        &self.gateway.lots.0.doors[self.number]
+    }
+
+    /// Waits for sockets, a knock or the next timer. The flag is raised before the last look at the inbox, so that a
+    /// note sent in between knocks.
+    fn sleep(&mut self, events: &mut Events, is_behind: bool) -> io::Result<()> {
+        self.door().is_asleep.store(true, Ordering::SeqCst);
+        let until_timer = || self.lot.poll_timeout().map(|at| at.since(self.gateway.lots.now()));
+        let timeout = if is_behind || !self.inbox.receiver.is_empty() { Some(Duration::ZERO) } else { until_timer() };
+        let result = match self.inbox.poll.poll(events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        };
+        self.door().is_asleep.store(false, Ordering::SeqCst);
+        result
+    }
+
+    /// Works off a turn's worth of notes. `None`: told to stop; else whether more are waiting.
+    fn take_notes(&mut self) -> Option<bool> {
+        for _ in 0..LOT_TURN_NOTES_MAX {
+            if self.batch.is_some() {
+                self.step_batch();
+                continue;
+            }
+            let Ok(note) = self.inbox.receiver.try_recv() else { return Some(false) };
+            let now = self.gateway.lots.now();
+            match note {
+                Note::Offer(offer) => {
+                    let slot = self.lot.offer(*offer, now);
+                    self.register(slot);
+                }
+                Note::Park(parked) => {
+                    let slot = self.lot.park(*parked, now);
+                    self.register(slot);
+                }
+                Note::Changed(batch) => self.batch = Some(batch),
+                Note::Learn(lesson) => self.learn(*lesson, now),
+                Note::Checked { slot, finding, as_of, number } => {
+                    self.checks.remove(&slot);
+                    self.lot.checked(slot, &finding, as_of, number, now);
+                }
+                Note::List { filter, reply } => drop(reply.send(self.list(&filter, now))),
+                Note::Drain { by } => self.lot.drain(by, now),
+                Note::Stop => return None,
+            }
+            self.perform_outputs();
+        }
+        Some(true)
+    }
+
+    fn step_batch(&mut self) {
+        let Some(batch) = &mut self.batch else { return };
+        match batch.changes.next() {
+            Some((hash, number, change)) => {
+                let now = self.gateway.lots.now();
+                batch.woken += self.lot.changed(&change, hash, number, batch.received, now);
+                self.perform_outputs();
+            }
+            None => {
+                let woken = batch.woken;
+                // Nobody may be waiting for the count.
+                let _ = batch.reply.take().map(|reply| reply.send(woken));
+                self.batch = None;
+            }
+        }
+    }
+
+    fn learn(&mut self, lesson: Lesson, now: Moment) {
+        let Lesson { hash, mailbox, device, fact } = lesson;
+        match fact {
+            Fact::Expect(ids) => self.lot.expect(hash, &mailbox, &device, ids.iter().map(|id| id.as_str()), now),
+            Fact::Synced { ids, as_of } => self.lot.synced(hash, &mailbox, &device, ids.iter().map(|id| id.as_str()), as_of, now),
+            Fact::Learnt { is_full, changes, as_of } => self.lot.learnt(hash, &mailbox, &device, is_full, &changes, as_of, now),
+        }
+    }
+
+    fn list(&self, filter: &HeldFilter, now: Moment) -> Vec<(HeldView, Peer)> {
+        let matches = |view: &HeldView| {
+            filter.mailbox.as_ref().is_none_or(|mailbox| *mailbox == view.mailbox)
+                && filter.device.as_ref().is_none_or(|device| *device == view.device)
+        };
+        let with_peer = |view: HeldView| self.lot.connection(view.slot).map(|parked| (view, parked.peer));
+        self.lot.held_views(now).filter(matches).filter_map(with_peer).take(filter.limit).collect()
+    }
+
+    /// Makes the poller watch a new slot's socket. One that is readable or gone already shows at once.
+    fn register(&mut self, slot: SlotKey) {
+        let Some(parked) = self.lot.connection_mut(slot) else { return };
+        if let Err(error) = self.inbox.poll.registry().register(&mut parked.stream, token(slot), Interest::READABLE) {
+            tracing::warn!(%error, "a connection could not be watched and is closed");
+            self.close(slot);
+        }
+    }
+
+    fn handle_socket(&mut self, event: &Event) {
+        let slot = slot_of(event.token());
+        if event.is_writable() {
+            self.send_unsent(slot);
+        }
+        if event.is_readable() || event.is_error() || event.is_read_closed() {
+            self.read(slot);
+        }
+    }
+
+    /// Reads what came: the next request sends an idle connection back to a task, the end frees the slot.
+    fn read(&mut self, slot: SlotKey) {
+        loop {
+            let is_held = self.lot.is_held(slot);
+            let Some(parked) = self.lot.connection_mut(slot) else { return };
+            if is_held && !parked.received.plaintext().is_empty() {
+                return;
+            }
+            let count = match parked.stream.read(&mut self.scratch.read) {
+                Ok(0) => return self.hung_up(slot),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return self.hung_up(slot),
+            };
+            match parked.wire.receive(&mut parked.received, &self.scratch.read[..count]) {
+                Ok(Incoming::Nothing) => {}
+                Ok(Incoming::Data) if is_held => return,
+                Ok(Incoming::Data) => return self.resume(slot),
+                Ok(Incoming::Closed) => {
+                    self.scratch.sealed.clear();
+                    parked.wire.seal_close_notify(&mut self.scratch.sealed);
+                    // A courtesy to a peer that is leaving.
+                    let _ = parked.stream.write(&self.scratch.sealed);
+                    return self.hung_up(slot);
+                }
+                Err(error) => {
+                    self.scratch.sealed.clear();
+                    parked.wire.seal_alert(error, &mut self.scratch.sealed);
+                    let _ = parked.stream.write(&self.scratch.sealed);
+                    tracing::debug!(peer = %parked.peer, error = error.label(), "a parked connection broke the TLS rules");
+                    metrics::counter!(crate::telemetry::metrics::TLS_ERRORS_TOTAL.name, "error" => error.label()).increment(1);
+                    return self.hung_up(slot);
+                }
+            }
+        }
+    }
+
+    fn perform_outputs(&mut self) {
+        while let Some(output) = self.lot.poll_output() {
+            match output {
+                Output::Answer { slot, outcome, cause, held } => self.answer(slot, &outcome, cause, held),
+                Output::Held { slot, heartbeat_s, needs_checks } => {
+                    self.metrics.heartbeat.record(f64::from(heartbeat_s));
+                    if let (false, Some(parked)) = (needs_checks, self.lot.connection_mut(slot)) {
+                        parked.extra = None;
+                    }
+                }
+                Output::CancelCheck { slot } => drop(self.checks.remove(&slot).map(|check| check.abort())),
+                Output::Close { slot } => self.close(slot),
+            }
+        }
+    }
+
+    /// Seals and writes an answer, in one write if the socket takes it.
+    fn answer(&mut self, slot: SlotKey, outcome: &Outcome, cause: Option<Moment>, held: Duration) {
+        let Some(parked) = self.lot.connection_mut(slot) else { return };
+        parked.closes |= outcome.closes();
+        let scratch = &mut self.scratch;
+        scratch.refresh_date();
+        scratch.sealed.clear();
+        write_answer(outcome, parked.closes, &scratch.date, &mut scratch.body, &mut scratch.plain);
+        if parked.wire.seal(&scratch.plain, &mut scratch.sealed).is_err() {
+            return self.close(slot);
+        }
+        if parked.closes {
+            parked.wire.seal_close_notify(&mut scratch.sealed);
+        }
+        let written = match parked.stream.write(&scratch.sealed) {
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(_) => return self.hung_up(slot),
+        };
+        let peer = parked.peer;
+        let is_whole = written == scratch.sealed.len();
+        // Recipe and password are of no use any more.
+        parked.extra = (!is_whole).then(|| Box::new(Extra { unsent: scratch.sealed[written..].to_vec(), recipe: None }));
+        self.count_answer(peer, outcome, cause, held);
+        if is_whole { self.after_answer(slot) } else { self.watch_writable(slot) }
+    }
+
+    fn count_answer(&mut self, peer: Peer, outcome: &Outcome, cause: Option<Moment>, held: Duration) {
+        metrics::counter!(PINGS_TOTAL.name, "outcome" => outcome.label()).increment(1);
+        if !held.is_zero() {
+            self.record_hold(peer, outcome.label(), held);
+        }
+        if matches!(outcome, Outcome::Changed(_)) {
+            self.door().figures.wakes.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(cause) = cause {
+            let latency = self.gateway.lots.now().since(cause);
+            self.metrics.wake.record(latency.as_secs_f64());
+            self.wakes.push(latency);
+        }
+    }
+
+    fn record_hold(&self, peer: Peer, outcome: &'static str, held: Duration) {
+        let network = self.gateway.network_of(peer.ip);
+        metrics::histogram!(HOLD_SECONDS.name, "network" => network, "outcome" => outcome).record(held.as_secs_f64());
+    }
+
+    /// The answer is with the kernel: the connection waits for its next request, which may be here already.
+    fn after_answer(&mut self, slot: SlotKey) {
+        match self.lot.connection(slot) {
+            Some(parked) if parked.closes => self.close(slot),
+            Some(parked) if !parked.received.is_empty() => self.resume(slot),
+            _ => {}
+        }
+    }
+
+    fn watch_writable(&mut self, slot: SlotKey) {
+        let Some(parked) = self.lot.connection_mut(slot) else { return };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.inbox.poll.registry().reregister(&mut parked.stream, token(slot), interest).is_err() {
+            self.close(slot);
+        }
+    }
+
+    /// Goes on with an answer that did not fit; what was sealed once is only ever sent, never sealed again.
+    fn send_unsent(&mut self, slot: SlotKey) {
+        let Some(parked) = self.lot.connection_mut(slot) else { return };
+        let Some(extra) = parked.extra.as_mut().filter(|extra| !extra.unsent.is_empty()) else { return };
+        loop {
+            match parked.stream.write(&extra.unsent) {
+                Ok(count) => drop(extra.unsent.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return self.hung_up(slot),
+            }
+            if extra.unsent.is_empty() {
+                parked.extra = None;
+                return self.after_answer(slot);
+            }
+        }
+    }
+
+    /// Back to a task: the next request is arriving.
+    fn resume(&mut self, slot: SlotKey) {
+        if self.lot.connection(slot).is_some_and(|parked| parked.extra.as_ref().is_some_and(|extra| !extra.unsent.is_empty())) {
+            return;
+        }
+        if let Some(parked) = self.take(slot) {
+            super::connection::resume(&self.gateway, parked);
+        }
+    }
+
+    fn hung_up(&mut self, slot: SlotKey) {
+        let now = self.gateway.lots.now();
+        if let Some(held) = self.lot.hold_of(slot, now) {
+            metrics::counter!(PINGS_TOTAL.name, "outcome" => "hung_up").increment(1);
+            if let Some(peer) = self.lot.connection(slot).map(|parked| parked.peer) {
+                self.record_hold(peer, "hung_up", held);
+            }
+        }
+        // A check that this leaves running is cancelled when the turn performs its outputs.
+        drop(self.take(slot));
+    }
+
+    fn close(&mut self, slot: SlotKey) {
+        if let Some(mut parked) = self.take(slot) {
+            if !parked.closes {
+                self.scratch.sealed.clear();
+                parked.wire.seal_close_notify(&mut self.scratch.sealed);
+                let _ = parked.stream.write(&self.scratch.sealed);
+            }
+            // Lets the device read our last bytes before it sees the end.
+            let _ = parked.stream.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn take(&mut self, slot: SlotKey) -> Option<Parked> {
+        let mut parked = self.lot.release(slot)?;
+        // A socket that is closed anyway leaves the poller by itself.
+        let _ = self.inbox.poll.registry().deregister(&mut parked.stream);
+        Some(parked)
+    }
+
+    /// Starts checks while there are both slots that want one and permits.
+    fn start_checks(&mut self) {
+        while self.lot.checks_waiting() > 0 {
+            let Ok(permit) = self.gateway.lots.0.checks.clone().try_acquire_owned() else { return };
+            let Some(slot) = self.lot.start_check() else { return };
+            let folders: Vec<PingFolder> = self.lot.watched(slot);
+            let Some((peer, recipe)) = self.lot.connection(slot).and_then(|p| Some((p.peer, p.extra.as_ref()?.recipe.as_ref()?))) else {
+                continue;
+            };
+            let (target, headers) = recipe.unpack();
+            let mailbox = self.lot.mailbox_of(slot).cloned();
+            let check = super::check::Check { slot, lot: self.number, mailbox, peer, target, headers, folders };
+            self.checks.insert(slot, check.start(&self.gateway, permit));
+        }
+    }
+
+    /// Puts this turn's figures where others can read them.
+    fn publish(&mut self) {
+        let figures = &self.door().figures;
+        figures.held.store(self.lot.held_count(), Ordering::Relaxed);
+        figures.idle.store(self.lot.idle_count(), Ordering::Relaxed);
+        figures.devices.store(self.lot.registry().device_count(), Ordering::Relaxed);
+        figures.mailboxes.store(self.lot.registry().mailbox_count(), Ordering::Relaxed);
+        figures.checks_waiting.store(self.lot.checks_waiting(), Ordering::Relaxed);
+        if !self.wakes.is_empty() {
+            let mut histogram = self.gateway.lots.0.wakes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for latency in self.wakes.drain(..) {
+                histogram.saturating_record(latency.as_micros() as u64);
+            }
+        }
+    }
+}
+
+impl Scratch {
+    fn refresh_date(&mut self) {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        if second != self.date_s || self.date.is_empty() {
+            (self.date, self.date_s) = (httpdate::fmt_http_date(now), second);
+        }
+    }
+}
+
+/// Index and generation of a slot, as the poller hands them back.
+fn token(slot: SlotKey) -> Token {
+    Token(slot.index as usize | (slot.generation as usize) << 32)
+}
+
+fn slot_of(token: Token) -> SlotKey {
+    SlotKey { index: token.0 as u32, generation: (token.0 >> 32) as u32 }
+}

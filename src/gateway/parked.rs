@@ -1,0 +1,118 @@
+//! What a lot thread keeps of a connection: plain data, about 150 bytes, no task, no buffers, no HTTP state.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, request};
+use zeroize::Zeroizing;
+
+use super::tls::{Received, Wire};
+
+/// Who is on the other side of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The device's address: the socket's, or what a trusted balancer said.
+    pub ip: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// A trusted balancer speaks for the device in `X-Forwarded-For`.
+    pub trusts_forwarded: bool,
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::net::SocketAddr::new(self.ip, self.port).fmt(f)
+    }
+}
+
+/// A connection without a task.
+pub struct Parked {
+    /// The socket, registered with the lot thread's poller.
+    pub stream: mio::net::TcpStream,
+    /// Its keys.
+    pub wire: Wire,
+    /// What came early.
+    pub received: Received,
+    /// Rarely needed, so behind a pointer.
+    pub extra: Option<Box<Extra>>,
+    /// The other side.
+    pub peer: Peer,
+    /// To be closed after the answer.
+    pub closes: bool,
+}
+
+/// What only some parked connections have.
+#[derive(Default)]
+pub struct Extra {
+    /// Sealed bytes that the socket has not taken; never sealed again.
+    pub unsent: Vec<u8>,
+    /// How to ask the backend on the device's behalf.
+    pub recipe: Option<Recipe>,
+}
+
+/// The parts of a Ping's head that a check repeats: path, query and a few headers, in one allocation, wiped when dropped.
+pub struct Recipe(Zeroizing<Box<[u8]>>);
+
+/// Headers of a Ping that a backend may need to see in a check.
+const REPEATED: [HeaderName; 6] =
+    [AUTHORIZATION, HOST, USER_AGENT, COOKIE, HeaderName::from_static("ms-asprotocolversion"), HeaderName::from_static("x-ms-policykey")];
+
+impl Recipe {
+    /// Packs a Ping's head.
+    pub fn new(head: &request::Parts) -> Self {
+        let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let present = |name: &HeaderName| head.headers.get(name).map(HeaderValue::as_bytes);
+        let length = target.len() + REPEATED.iter().filter_map(present).map(|v| v.len() + 2).sum::<usize>();
+        // The exact size from the start: a vector that grows would leave copies of the password behind.
+        let mut packed = Vec::with_capacity(length);
+        packed.extend_from_slice(target.as_bytes());
+        for (index, value) in REPEATED.iter().enumerate().filter_map(|(i, name)| Some((i, present(name)?))) {
+            // Neither a path nor a header value can hold a line feed.
+            packed.push(b'\n');
+            packed.push(index as u8);
+            packed.extend_from_slice(value);
+        }
+        Recipe(Zeroizing::new(packed.into_boxed_slice()))
+    }
+
+    /// Target and headers as they were.
+    pub fn unpack(&self) -> (PathAndQuery, HeaderMap) {
+        let mut lines = self.0.split(|byte| *byte == b'\n');
+        let target = lines.next().and_then(|line| PathAndQuery::try_from(line).ok());
+        let mut headers = HeaderMap::new();
+        for (index, value) in lines.filter_map(<[u8]>::split_first) {
+            if let (Some(name), Ok(mut value)) = (REPEATED.get(usize::from(*index)), HeaderValue::from_bytes(value)) {
+                value.set_sensitive(*name == AUTHORIZATION || *name == COOKIE);
+                headers.insert(name.clone(), value);
+            }
+        }
+        (target.unwrap_or_else(|| PathAndQuery::from_static("/")), headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::hold::Lot;
+
+    #[test]
+    fn a_slot_with_its_keys_stays_within_its_budget() {
+        assert!(size_of::<Parked>() <= 152, "a parked connection takes {} bytes", size_of::<Parked>());
+        assert!(Lot::<Parked>::SLOT_BYTES <= 192, "a slot takes {} bytes", Lot::<Parked>::SLOT_BYTES);
+    }
+
+    #[test]
+    fn a_recipe_gives_back_what_it_packed() {
+        let request = http::Request::post("/Microsoft-Server-ActiveSync?Cmd=Ping&User=hew")
+            .header("Authorization", "Basic aGV3OnRlc3Q=")
+            .header("MS-ASProtocolVersion", "14.1")
+            .header("Accept-Encoding", "gzip");
+        let (head, ()) = request.body(()).expect("a request").into_parts();
+        let (target, headers) = Recipe::new(&head).unpack();
+        assert_eq!(target, "/Microsoft-Server-ActiveSync?Cmd=Ping&User=hew");
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers["authorization"], "Basic aGV3OnRlc3Q=");
+        assert!(headers["authorization"].is_sensitive());
+    }
+}

@@ -1,0 +1,108 @@
+//! PROXY protocol v1 and v2: who a balancer says is behind a connection (the `ppp` crate parses).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use ppp::{HeaderResult, PartialResult, v1, v2};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// A v2 header carries at most 65,535 bytes after its first 16, but balancers send addresses and a few TLVs.
+const HEADER_BYTES_MAX: usize = 4_096;
+
+/// Why a header was not taken.
+#[derive(Debug)]
+pub(crate) enum ProxyError {
+    /// Not a PROXY header, or too long.
+    Malformed,
+    /// The balancer hung up.
+    Io(#[expect(dead_code, reason = "shown in the debug log")] io::Error),
+}
+
+/// Reads a header. Returns the device's address (`None` for the balancer's own health checks: LOCAL, UNKNOWN) and the bytes
+/// that came after it.
+pub(crate) async fn read(stream: &mut TcpStream) -> Result<(Option<SocketAddr>, Vec<u8>), ProxyError> {
+    let mut bytes = Vec::with_capacity(256);
+    loop {
+        if stream.read_buf(&mut bytes).await.map_err(ProxyError::Io)? == 0 {
+            return Err(ProxyError::Io(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let header = HeaderResult::parse(&bytes);
+        if header.is_incomplete() && bytes.len() < HEADER_BYTES_MAX {
+            continue;
+        }
+        let (address, length) = match &header {
+            HeaderResult::V1(Ok(header)) => (v1_source(header), header.header.len()),
+            HeaderResult::V2(Ok(header)) => (v2_source(header), header.len()),
+            _ => return Err(ProxyError::Malformed),
+        };
+        return Ok((address, bytes.get(length..).unwrap_or_default().to_vec()));
+    }
+}
+
+fn v1_source(header: &v1::Header<'_>) -> Option<SocketAddr> {
+    match header.addresses {
+        v1::Addresses::Tcp4(a) => Some(SocketAddr::new(IpAddr::V4(a.source_address), a.source_port)),
+        v1::Addresses::Tcp6(a) => Some(SocketAddr::new(IpAddr::V6(a.source_address), a.source_port)),
+        v1::Addresses::Unknown => None,
+    }
+}
+
+fn v2_source(header: &v2::Header<'_>) -> Option<SocketAddr> {
+    match (header.command, header.addresses) {
+        (v2::Command::Proxy, v2::Addresses::IPv4(a)) => Some(SocketAddr::new(IpAddr::V4(a.source_address), a.source_port)),
+        (v2::Command::Proxy, v2::Addresses::IPv6(a)) => Some(SocketAddr::new(IpAddr::V6(a.source_address), a.source_port)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Sends the pieces one by one and reads a header.
+    async fn read_of(pieces: &[&[u8]]) -> Result<(Option<SocketAddr>, Vec<u8>), ProxyError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let mut client = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+        let (mut server, _) = listener.accept().await.expect("accepted");
+        let pieces: Vec<Vec<u8>> = pieces.iter().map(|p| p.to_vec()).collect();
+        let sender = tokio::spawn(async move {
+            for piece in pieces {
+                client.write_all(&piece).await.expect("sent");
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        });
+        let result = read(&mut server).await;
+        sender.await.expect("all pieces sent");
+        result
+    }
+
+    #[tokio::test]
+    async fn both_versions_name_the_device_and_leave_what_follows() {
+        let (address, rest) = read_of(&[b"PROXY TCP4 198.51.100.7 127.0.0.1 50000 443\r\n\x16\x03\x01"]).await.expect("v1");
+        assert_eq!((address, rest.as_slice()), ("198.51.100.7:50000".parse().ok(), &b"\x16\x03\x01"[..]));
+        let mut v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+        v2.extend([198, 51, 100, 8, 127, 0, 0, 1, 0xC3, 0x50, 0x01, 0xBB, 0x16]);
+        let (head, tail) = v2.split_at(14);
+        let (address, rest) = read_of(&[head, tail]).await.expect("v2 in two pieces");
+        assert_eq!((address, rest.as_slice()), ("198.51.100.8:50000".parse().ok(), &b"\x16"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_health_check_has_no_device() {
+        let (address, _) = read_of(&[b"PROXY UNKNOWN\r\n"]).await.expect("v1");
+        assert_eq!(address, None);
+        let (address, _) = read_of(&[b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"]).await.expect("v2");
+        assert_eq!(address, None);
+    }
+
+    #[tokio::test]
+    async fn anything_else_is_refused() {
+        assert!(matches!(read_of(&[b"\x16\x03\x01\x02\x00\x01\x00"]).await, Err(ProxyError::Malformed)));
+        assert!(matches!(read_of(&[b"GET / HTTP/1.1\r\n\r\n"]).await, Err(ProxyError::Malformed)));
+        assert!(matches!(read_of(&[b"PROXY TCP4 1.2"]).await, Err(ProxyError::Io(_))));
+    }
+}

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Sets up and passes every test on a fresh Debian 12 with Rust: the one command that a change must survive.
+#
+#   tests/run.sh [LAYER…]     all layers, or those named: format lint tests demo servers
+#
+# Missing Debian packages are installed when it runs as root, and named otherwise. A layer that fails does not stop the
+# others; nothing is ever skipped. The full output of each layer is kept in target/test-output/.
+set -uo pipefail
+
+cd "$(dirname "$0")/.." || exit 1
+target=${CARGO_TARGET_DIR:-$PWD/target}
+output=$target/test-output
+passed=0
+failed=0
+
+build_packages=(gcc libc6-dev libssl-dev pkg-config openssl python3 procps)
+server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light)
+
+main() {
+  mkdir -p "$output"
+  install_packages || exit 1
+  require_rust || exit 1
+  # The demo and the tests hold thousands of sockets in one process.
+  ulimit -n "$(ulimit -Hn)"
+  local layers=("$@")
+  [ ${#layers[@]} -gt 0 ] || layers=(format lint tests demo servers)
+  for layer in "${layers[@]}"; do
+    declare -F "layer_$layer" >/dev/null || { echo "tests/run.sh: there is no layer $layer" >&2; exit 2; }
+    run_layer "$layer"
+  done
+  echo
+  echo "$passed passed, $failed failed"
+  [ "$failed" = 0 ]
+}
+
+# --- layers: each prints what it does, and ends with 0 when it passed
+
+layer_format() { cargo fmt --all --check; }
+
+layer_lint() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
+
+# Without optimisation of our own code: its assertions and overflow checks are on.
+layer_tests() { cargo test --workspace --locked --no-fail-fast; }
+
+layer_demo() {
+  cargo build --release --locked && "$target/release/pushgate" demo --devices 1000 --for 20s --json | python3 tests/demo.py
+}
+
+layer_servers() {
+  cargo build --release --locked &&
+    PUSHGATE="$target/release/pushgate" PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -f -v -s tests/servers
+}
+
+# --- running and counting
+
+# Seconds after which a layer counts as hung: a first build on two slow cores takes most of it.
+layer_s_max=2700
+
+run_layer() {
+  local name=$1 started=$SECONDS code=0
+  echo
+  echo "== $name"
+  export -f "layer_$name"
+  export target
+  timeout --kill-after=30 "$layer_s_max" bash -uo pipefail -c "layer_$name" >"$output/$name" 2>&1 </dev/null || code=$?
+  [ "$code" = 0 ] || tail -n 80 "$output/$name"
+  [ "$code" != 124 ] || echo "$name: hung; ended after $layer_s_max s"
+  summary "$output/$name"
+  count "$output/$name" "$code"
+  echo "== $name: $([ "$code" = 0 ] && echo passed || echo FAILED) in $((SECONDS - started)) s"
+}
+
+# The test runners' own summary lines, and the figures that the server tests measured.
+summary() { grep -E '^(test result: |Ran [0-9]+ tests|OK$|FAILED|\{"devices")|^    [a-zA-Z0-9 ,]+: ' "$1" | grep -v ' 0 passed; 0 failed'; }
+
+# Adds the tests of a layer. A layer without a test runner of its own, or one that broke beside its tests, counts as one;
+# an ignored test counts as failed.
+count() {
+  local ok bad
+  ok=$(sum "$1" '^test result: ' '[0-9]+ passed')
+  bad=$(($(sum "$1" '^test result: ' '[0-9]+ failed') + $(sum "$1" '^test result: ' '[0-9]+ ignored')))
+  if grep -q '^Ran [0-9]' "$1"; then
+    ok=$((ok + $(grep -cE '(^|\.\.\. )ok$' "$1")))
+    bad=$((bad + $(sum "$1" '^FAILED ' '(failures|errors)=[0-9]+')))
+  fi
+  if [ "$2" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  if [ "$2" = 0 ] && [ "$ok" = 0 ]; then ok=1; fi
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+}
+
+# sum FILE LINES WHAT: adds the numbers in every match of WHAT on the lines that match LINES.
+sum() { grep -E "$2" "$1" | grep -oE "$3" | grep -oE '[0-9]+' | awk '{ n += $1 } END { print n + 0 }'; }
+
+# --- setting up
+
+install_packages() {
+  local missing=() package
+  for package in "${build_packages[@]}" "${server_packages[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    echo "tests/run.sh: missing Debian packages; as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+    return 1
+  fi
+  echo "installing ${missing[*]}"
+  # The tests start servers of their own; those that the packages bring are not to be started at all.
+  local policy=/usr/sbin/policy-rc.d ours= code=0
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && ours=$policy
+  fi
+  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } \
+    >"$output/packages" 2>&1 </dev/null || code=$?
+  [ -z "$ours" ] || rm -f "$ours"
+  [ "$code" = 0 ] || { tail -n 40 "$output/packages"; echo "tests/run.sh: the packages could not be installed" >&2; }
+  return "$code"
+}
+
+require_rust() {
+  local program
+  # rustup's own directory is not on the path of every shell.
+  [ ! -d "$HOME/.cargo/bin" ] || PATH=$HOME/.cargo/bin:$PATH
+  for program in cargo rustfmt cargo-clippy; do
+    command -v "$program" >/dev/null || {
+      echo "tests/run.sh: $program is missing: install Rust with its default components (rustup.rs)" >&2
+      return 1
+    }
+  done
+}
+
+main "$@"

@@ -1,0 +1,164 @@
+"""The system under test: the mail servers, and pushgate in front of them."""
+
+import http.client
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+DRAIN_S = 3
+
+
+class MailServers:
+    """SOGo, Dovecot, PostgreSQL, memcached and nginx, by servers.sh."""
+
+    def __init__(self, directory: pathlib.Path, notify_url: str, notify_driver: str):
+        _servers("start", directory, {"NOTIFY_URL": notify_url, "NOTIFY_DRIVER": notify_driver})
+        lines = (directory / "settings").read_text().split()
+        self.settings = dict(line.split("=", 1) for line in lines)
+        self.address = self.settings["ADDRESS"]
+        self.lmtp_port = int(self.settings["LMTP_PORT"])
+        self.url = self.settings["BACKEND_URL"]
+        self._status_queries = 0
+
+    def requests(self) -> int:
+        """Requests that nginx, and so SOGo, has been sent so far, unanswered ones included."""
+        connection = http.client.HTTPConnection(self.address, int(self.settings["STATUS_PORT"]), timeout=10)
+        connection.request("GET", "/requests")
+        # Active connections … server accepts handled requests \n 5 5 9 …
+        counters = connection.getresponse().read().split(b"\n")[2].split()
+        connection.close()
+        self._status_queries += 1
+        return int(counters[2]) - self._status_queries
+
+    @staticmethod
+    def stop(directory: pathlib.Path) -> None:
+        """Also stops what a start that failed half-way left."""
+        _servers("stop", directory, {})
+
+
+class Pushgate:
+    """`pushgate serve` with a throw-away certificate."""
+
+    def __init__(self, directory: pathlib.Path, address: str):
+        self.directory = directory
+        self.token = secrets.token_urlsafe(32)
+        self.listen, self.internal = (f"{address}:{port}" for port in _free_ports(address, 2))
+        self.url = f"https://{self.listen}"
+        self.certificate = str(directory / "certificate.pem")
+        self.process: subprocess.Popen | None = None
+        _write_private(directory / "token", self.token + "\n")
+        _make_certificate(directory, address)
+
+    @property
+    def notify_url(self) -> str:
+        """Where Dovecot's ox driver reports; the token is the password."""
+        return f"http://dovecot:{self.token}@{self.internal}/v1/dovecot"
+
+    def start(self, backend_url: str) -> None:
+        program = os.environ.get("PUSHGATE", str(ROOT / "target/release/pushgate"))
+        if not shutil.which(program):
+            raise SystemExit(f"{program} is missing: cargo build --release, or name another with PUSHGATE=…")
+        config = self.directory / "pushgate.toml"
+        config.write_text(self._config(backend_url))
+        with (self.directory / "pushgate.log").open("wb") as log:
+            self.process = subprocess.Popen([program, "serve", "--config", str(config)], stdout=log, stderr=log, cwd=self.directory)
+        for _ in range(200):
+            if self._answers("/readyz"):
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise SystemExit(f"pushgate did not become ready within 10 s:\n{self.log()[-3000:]}")
+
+    def _config(self, backend_url: str) -> str:
+        return f"""
+            listen.address = ["{self.listen}"]
+            tls = {{ certificate = "{self.certificate}", private_key = "{self.directory}/key.pem" }}
+            backend = {{ url = ["{backend_url}"], kind = "sogo" }}
+            mailbox.default_domain = "example.test"
+            internal = {{ address = "{self.internal}", token_file = "{self.directory}/token" }}
+            store.url = "sqlite:{self.directory}/pushgate.db"
+            drain.drain_s = {DRAIN_S}
+            log.level = "info"
+        """
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.internal, timeout=10)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})
+        response = connection.getresponse()
+        answer = response.status, response.read()
+        connection.close()
+        return answer
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return self.get(path)[0] == 200
+        except OSError:
+            return False
+
+    def held(self, mailbox: str | None = None) -> int:
+        """Pings held now, as the gateway itself lists them."""
+        code, body = self.get("/v1/pings" + (f"?mailbox={mailbox}" if mailbox else ""))
+        if code != 200:
+            raise AssertionError(f"/v1/pings answered {code}: {body[:200]!r}")
+        return len(json.loads(body)["pings"])
+
+    def wait_for_held(self, count: int, mailbox: str | None = None, timeout_s: float = 10) -> None:
+        deadline = time.monotonic() + timeout_s
+        while (held := self.held(mailbox)) != count:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{held} Pings are held after {timeout_s} s, not {count}")
+            time.sleep(0.01)
+
+    def log(self) -> str:
+        return (self.directory / "pushgate.log").read_text(errors="replace")
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def _servers(command: str, directory: pathlib.Path, environment: dict[str, str]) -> None:
+    # Output is never captured: a server that inherits a pipe would keep it open.
+    if subprocess.run([str(HERE / "servers.sh"), command, str(directory)], env=os.environ | environment).returncode != 0:
+        raise SystemExit(f"the mail servers did not {command} (see above); they are needed, nothing is skipped")
+
+
+def scratch_directory() -> pathlib.Path:
+    """Short, because Unix sockets live below it; readable for the servers' own users."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="pushgate-servers-", dir="/tmp"))
+    directory.chmod(0o755)
+    return directory
+
+
+def _free_ports(address: str, count: int) -> list[int]:
+    sockets = [socket.create_server((address, 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
+def _write_private(path: pathlib.Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+
+
+def _make_certificate(directory: pathlib.Path, address: str) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=pushgate test", "-addext", f"subjectAltName=IP:{address}"]
+    command += ["-keyout", str(directory / "key.pem"), "-out", str(directory / "certificate.pem")]
+    subprocess.run(command, check=True, capture_output=True)
