@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Command::Decode(arguments) => {
             cli::decode::run(&arguments.file.to_string_lossy(), arguments.query).map_err(|error| cli::Failure::Failed(format!("{error:#}")))
         }
-        Command::Demo(_) => Err(cli::Failure::Failed("not yet".into())),
+        Command::Demo(arguments) => cli::demo::run(&arguments),
     };
     cli::exit_code(outcome)
 }
