@@ -14,16 +14,15 @@ mod view;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-pub use self::scene::Gateway;
-use self::scene::Scene;
+use self::scene::{Gateway, Scene};
 use self::view::View;
-use super::{Failure, Outcome, arguments, say};
+use super::{Failure, Outcome, arguments, say, serve};
 use crate::config::Config;
 use crate::gateway::tls::Acceptor;
+use crate::telemetry;
 
 /// How often something is delivered.
 const DELIVERY_EVERY: Duration = Duration::from_secs(1);
@@ -54,15 +53,16 @@ pub fn run(arguments: &arguments::Demo) -> Outcome {
     run_with(arguments, start_gateway)
 }
 
+/// The gateway as `serve` starts it.
 async fn start_gateway(config: Config, acceptor: Acceptor) -> anyhow::Result<Gateway> {
-    let running = crate::cli::serve::start(config, acceptor).await?;
-    let https = *running.https.first().context("the demo binds one address")?;
-    let (internal, token) = (running.internal, running.token.clone());
-    Ok(Gateway { https, internal, token, drain: Box::pin(running.drain()) })
+    telemetry::log::start(&config.log)?;
+    let running = serve::start(config, acceptor).await?;
+    let https = *running.https.first().ok_or_else(|| anyhow::anyhow!("it listens nowhere"))?;
+    Ok(Gateway { https, internal: running.internal, token: running.token.clone(), drain: Box::pin(running.drain()) })
 }
 
-/// Runs the demo with a gateway that `start` starts from a configuration and a certificate.
-pub fn run_with<S>(arguments: &arguments::Demo, start: S) -> Outcome
+/// Runs the demo with a gateway that `start` starts.
+fn run_with<S>(arguments: &arguments::Demo, start: S) -> Outcome
 where
     S: AsyncFnOnce(Config, Acceptor) -> anyhow::Result<Gateway>,
 {
