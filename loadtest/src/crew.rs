@@ -114,6 +114,7 @@ impl Crew {
             needless: self.tally.needless(),
             expired: self.tally.expired(),
             errors: self.tally.errors(),
+            first_error: self.tally.first_error(),
             bytes_per_device: grown / self.order.devices.max(1) as u64,
         }
     }

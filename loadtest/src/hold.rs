@@ -128,7 +128,8 @@ fn conduct(arguments: &Arguments, crews: &mut Crews) -> anyhow::Result<Value> {
     crews.until_held(devices, ramp)?;
     let mut waking = json!({});
     let mut lost = 0;
-    if arguments.wake.is_some() {
+    // Waking says nothing when some are missing; the report will show who.
+    if arguments.wake.is_some() && crews.total().held == devices {
         crews.tell(0, Task::WakeOne(arguments.wake_one))?;
         let one = crews.woken(1)?;
         crews.until_held(devices, AGAIN_MAX)?;
@@ -158,6 +159,7 @@ fn conduct(arguments: &Arguments, crews: &mut Crews) -> anyhow::Result<Value> {
         "expired": total.expired,
         "lost": lost,
         "errors": total.errors,
+        "first_error": total.first_error,
         "bytes_per_device": total.bytes_per_device,
     });
     for (name, value) in waking.as_object().into_iter().flatten() {

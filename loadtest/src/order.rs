@@ -70,6 +70,8 @@ pub struct Progress {
     pub needless: u64,
     pub expired: u64,
     pub errors: BTreeMap<String, u64>,
+    /// In words, without anything secret.
+    pub first_error: Option<String>,
     /// Growth of this process's memory for each device, in bytes.
     pub bytes_per_device: u64,
 }
@@ -100,6 +102,7 @@ impl Progress {
         for (kind, count) in &other.errors {
             *self.errors.entry(kind.clone()).or_default() += count;
         }
+        self.first_error = self.first_error.take().or_else(|| other.first_error.clone());
         self.bytes_per_device = self.bytes_per_device.max(other.bytes_per_device);
     }
 }

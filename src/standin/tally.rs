@@ -29,6 +29,7 @@ pub struct Tally {
     all_held_us: AtomicU64,
     latencies: Mutex<Histogram<u64>>,
     errors: Mutex<BTreeMap<String, u64>>,
+    first_error: Mutex<Option<String>>,
     /// Delivered and not fetched yet, and for whom.
     missing: Mutex<HashMap<ItemId, usize>>,
 }
@@ -57,6 +58,7 @@ impl Tally {
             all_held_us: AtomicU64::new(0),
             latencies: Mutex::new(Histogram::new_with_max(LATENCY_MAX_US, 3).expect("the range is a constant")),
             errors: Mutex::default(),
+            first_error: Mutex::default(),
             missing: Mutex::default(),
         }
     }
@@ -145,6 +147,11 @@ impl Tally {
         lock(&self.errors).clone()
     }
 
+    /// The first failure in words.
+    pub fn first_error(&self) -> Option<String> {
+        lock(&self.first_error).clone()
+    }
+
     /// Microseconds since the beginning, plus one: 0 stands for "not yet".
     fn now_us(&self) -> u64 {
         self.began.elapsed().as_micros() as u64 + 1
@@ -206,6 +213,7 @@ impl Observer for Tally {
             }
             Event::Failed(error) => {
                 self.set_held(device, false);
+                lock(&self.first_error).get_or_insert_with(|| error.to_string());
                 *lock(&self.errors).entry(error.label().to_owned()).or_default() += 1;
             }
         }
@@ -253,5 +261,6 @@ mod tests {
         tally.note(0, Event::Held);
         tally.note(0, Event::Failed(&DeviceError::Timeout));
         assert_eq!((tally.held(), tally.errors()["timeout"]), (0, 1));
+        assert_eq!(tally.first_error().as_deref(), Some("no answer in time"));
     }
 }

@@ -12,9 +12,11 @@ mod tests;
 mod view;
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use self::scene::{Gateway, Scene};
@@ -82,18 +84,12 @@ where
 /// From the first device to the summary.
 async fn play(arguments: &arguments::Demo, scene: &Scene, mut view: View) -> Result<Summary, Failure> {
     view.introduce(scene)?;
-    let interrupted = async {
-        // Without a signal handler the default action ends us, which is what was asked for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     let playing = async {
         ramp(scene, &mut view).await?;
         deliver(arguments.duration, scene, &mut view).await
     };
     tokio::select! {
-        () = interrupted => {}
+        left = told_to_leave() => left.map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?,
         played = playing => played?,
     }
     settle(scene).await;
@@ -109,6 +105,18 @@ async fn play(arguments: &arguments::Demo, scene: &Scene, mut view: View) -> Res
         wake_p99_ms: ms(0.99),
         backend_requests: scene.cas.requests(),
     })
+}
+
+/// Ctrl-C, a service manager, or the terminal is closed: in each case the token's directory goes with us.
+async fn told_to_leave() -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
 }
 
 /// Waits until all devices are held, or for the time that should have been enough.
