@@ -6,6 +6,11 @@ use clap::Parser;
 use pushgate::cli;
 use pushgate::cli::arguments::{Arguments, Command};
 
+/// Active connections come and go between parked ones that stay: an allocator that keeps sizes apart gives the pages of what
+/// went back to the system. Measured in docs/decisions/jemalloc.md.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Check(arguments) => cli::check::run(&arguments),
