@@ -5,9 +5,9 @@
 
 pub mod arguments;
 pub mod check;
+mod client;
 pub mod decode;
 pub mod demo;
-mod client;
 pub mod notify;
 pub mod serve;
 pub mod status;

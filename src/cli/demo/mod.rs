@@ -14,6 +14,7 @@ mod view;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
@@ -46,6 +47,18 @@ struct Summary {
     wake_p50_ms: Option<f64>,
     wake_p99_ms: Option<f64>,
     backend_requests: u64,
+}
+
+/// `pushgate demo`
+pub fn run(arguments: &arguments::Demo) -> Outcome {
+    run_with(arguments, start_gateway)
+}
+
+async fn start_gateway(config: Config, acceptor: Acceptor) -> anyhow::Result<Gateway> {
+    let running = crate::cli::serve::start(config, acceptor).await?;
+    let https = *running.https.first().context("the demo binds one address")?;
+    let (internal, token) = (running.internal, running.token.clone());
+    Ok(Gateway { https, internal, token, drain: Box::pin(running.drain()) })
 }
 
 /// Runs the demo with a gateway that `start` starts from a configuration and a certificate.

@@ -151,7 +151,9 @@ mod tests {
         keys.iter().for_each(|k| assert!(slab.remove(*k).is_some()));
         assert!(slab.is_empty());
         let capacity = slab.capacity();
-        (0..2_000).for_each(|i| drop(slab.insert(i)));
+        (0..2_000).for_each(|i| {
+            slab.insert(i);
+        });
         assert_eq!(slab.capacity(), capacity, "freed slots are used again");
     }
 }

@@ -181,7 +181,7 @@ mod tests {
     impl Oracle {
         fn due(&mut self, now: u32) -> Vec<u32> {
             let due: Vec<u32> = self.0.iter().filter(|(_, d)| **d <= now).map(|(i, _)| *i).collect();
-            due.iter().for_each(|i| drop(self.0.remove(i)));
+            self.0.retain(|index, _| !due.contains(index));
             due
         }
     }
