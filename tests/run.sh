@@ -70,8 +70,11 @@ run_layer() {
   echo "== $name: $([ "$code" = 0 ] && echo passed || echo FAILED) in $((SECONDS - started)) s"
 }
 
-# The test runners' own summary lines, and the figures that the server tests measured.
-summary() { grep -E '^(test result: |Ran [0-9]+ tests|OK$|FAILED|\{"devices")|^    [a-zA-Z0-9 ,]+: ' "$1" | grep -v ' 0 passed; 0 failed'; }
+# The test runners' own summary lines, and the figures that the demo and the server tests measured.
+summary() {
+  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|\{"devices.*)|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
+    grep -v ' 0 passed; 0 failed' | sed 's/^\.\.\. //'
+}
 
 # Adds the tests of a layer. A layer without a test runner of its own, or one that broke beside its tests, counts as one;
 # an ignored test counts as failed.
