@@ -11,11 +11,11 @@ fn main() -> ExitCode {
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Status(arguments) => cli::status::run(&arguments),
         Command::Notify(arguments) => cli::notify::run(&arguments),
-        Command::Demo(arguments) => cli::demo::run(&arguments),
         Command::Serve(arguments) => cli::serve::run(&arguments),
         Command::Decode(arguments) => {
             cli::decode::run(&arguments.file.to_string_lossy(), arguments.query).map_err(|error| cli::Failure::Failed(format!("{error:#}")))
         }
+        Command::Demo(arguments) => cli::demo::run(&arguments),
     };
     cli::exit_code(outcome)
 }

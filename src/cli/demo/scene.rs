@@ -32,15 +32,15 @@ const BETWEEN_DEVICES: Duration = Duration::from_millis(2);
 const OTHER_SOCKETS: usize = 600;
 
 /// A running gateway, as far as the demo needs it.
-pub struct Gateway {
+pub(super) struct Gateway {
     /// Where devices connect.
-    pub https: SocketAddr,
+    pub(super) https: SocketAddr,
     /// Where notifications go.
-    pub internal: SocketAddr,
+    pub(super) internal: SocketAddr,
     /// The bearer token of the internal address.
-    pub token: String,
+    pub(super) token: String,
     /// Stops it in good order.
-    pub drain: Pin<Box<dyn Future<Output = ()>>>,
+    pub(super) drain: Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// Everything that runs.
