@@ -102,6 +102,7 @@ class Scene(unittest.TestCase):
         ping = self.pings[index].wait(10)
         answer = (ping.code, ping.status, ping.folders)
         self.assertEqual(answer, (200, "2", [ping.device.inbox]), ping.device.user)
+        self.assertGreater(ping.answered_at, sent, "woken before anything was sent")
         return ping.answered_at - sent
 
     def assert_others_are_held(self, *but: int) -> None:
