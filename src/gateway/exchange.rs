@@ -165,8 +165,8 @@ impl Exchange {
             Ok(Collected::Whole(body)) => body,
             // A Sync that uploads much: its root is looked at, its folders stay as they were.
             Ok(Collected::More(beginning)) => {
-                if let Err(refusal) = check_root(&beginning.first, &eas.request) {
-                    return self.done(refusal);
+                if let Err(code) = check_root(&beginning.first, &eas.request) {
+                    return self.done(refuse_body(&eas.request, code));
                 }
                 let route = self.route_to(&eas);
                 return self.forward(head, BackendBody::stream(beginning), eas, route, None).await;
@@ -242,10 +242,9 @@ impl Exchange {
             Ok(Collected::More(beginning)) => (beginning.first.clone(), BackendBody::stream(beginning)),
             Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
         };
-        let root = inflated(&head.headers, &first, limits.inspected_body_bytes_max)
-            .ok_or_else(|| refuse_body(&eas.request, status::INVALID_WBXML));
-        if let Err(refusal) = root.and_then(|root| check_root(&root, &eas.request)) {
-            return self.done(refusal);
+        let root = inflated(&head.headers, &first, limits.inspected_body_bytes_max).ok_or(status::INVALID_WBXML);
+        if let Err(code) = root.and_then(|root| check_root(&root, &eas.request)) {
+            return self.done(refuse_body(&eas.request, code));
         }
         self.forward(head, body, eas, route, None).await
     }
@@ -303,13 +302,13 @@ fn is_mime(headers: &HeaderMap, version: Version) -> bool {
     is_rfc822 && !version.has_common_statuses()
 }
 
-/// A body must be the command that the query says, because backends act on the body.
-fn check_root(first: &[u8], request: &EasRequest) -> Result<(), Answer> {
+/// A body must be the command that the query says, because backends act on the body. The error is an EAS status.
+fn check_root(first: &[u8], request: &EasRequest) -> Result<(), u16> {
     match root_command(first) {
         Ok(Root::Empty) => Ok(()),
         Ok(Root::Command(command)) if command == request.command => Ok(()),
-        Ok(_) => Err(refuse_body(request, status::INVALID_XML)),
-        Err(_) => Err(refuse_body(request, status::INVALID_WBXML)),
+        Ok(_) => Err(status::INVALID_XML),
+        Err(_) => Err(status::INVALID_WBXML),
     }
 }
 

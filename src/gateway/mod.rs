@@ -16,6 +16,7 @@ mod listener;
 mod lot_thread;
 pub mod lots;
 mod observe;
+pub mod open_files;
 mod parked;
 mod proxy_protocol;
 pub mod tls;

@@ -16,8 +16,8 @@ use super::arguments;
 use super::{Failure, Outcome};
 use crate::admin::{self, Internal, token};
 use crate::config::Config;
-use crate::gateway::Gateway;
 use crate::gateway::tls::Acceptor;
+use crate::gateway::{Gateway, open_files};
 use crate::notify::Intake;
 use crate::telemetry;
 use seams::{InternalTls, Sink, View};
@@ -30,6 +30,7 @@ pub fn run(arguments: &arguments::Serve) -> Outcome {
     let config = super::load(&arguments.config)?;
     telemetry::log::start(&config.log).map_err(|error| Failure::Failed(error.to_string()))?;
     let acceptor = Acceptor::new(&config.tls).map_err(|error| Failure::Usage(error.to_string()))?;
+    raise_open_files(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
     runtime.block_on(async {
@@ -43,6 +44,17 @@ pub fn run(arguments: &arguments::Serve) -> Outcome {
         tracing::info!("left");
         Ok(())
     })
+}
+
+/// A connection is a file; the limit that services start with is for something else.
+fn raise_open_files(config: &Config) {
+    match open_files::raise_to_most() {
+        Ok(limit) if limit < config.limits.connections_max as u64 => {
+            tracing::info!(limit, "open files bound the number of connections; raise LimitNOFILE for more");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+    }
 }
 
 /// A gateway with its addresses bound.
