@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -229,7 +229,7 @@ impl Exchange {
             return self.forward(head, BackendBody::from(body), eas, route, None).await;
         }
         let limits = &self.gateway.config.limits;
-        let is_packed = head.headers.contains_key(http::header::CONTENT_ENCODING);
+        let is_packed = head.headers.contains_key(CONTENT_ENCODING);
         let bytes = if is_packed { limits.inspected_body_bytes_max + 1 } else { ROOT_BYTES };
         let (first, body) = match collect(body, bytes, limits.body_idle).await {
             // Doing these twice is not as good as once: never replayable.
@@ -290,7 +290,21 @@ impl Exchange {
     }
 }
 
+/// Headers that an EAS request has once. Given twice, a backend may read the other one: a body that we took for mail, or a
+/// password that we then believe of somebody else.
+const SINGLE: [HeaderName; 6] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    HOST,
+    HeaderName::from_static("ms-asprotocolversion"),
+    HeaderName::from_static("x-ms-policykey"),
+];
+
 fn parse_request(head: &request::Parts) -> Result<EasRequest, String> {
+    if let Some(name) = SINGLE.iter().find(|name| head.headers.get_all(*name).iter().count() > 1) {
+        return Err(format!("The header {name} is there twice."));
+    }
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let query = head.uri.query().unwrap_or_default();
     EasRequest::parse(query, header("MS-ASProtocolVersion"), header("X-MS-PolicyKey")).map_err(|error| format!("{error}."))

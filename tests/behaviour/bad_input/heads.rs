@@ -1,6 +1,6 @@
 //! Request lines, queries and headers.
 
-use crate::scene::{backend, device, eas, gateway, http};
+use crate::scene::{backend, device, eas, gateway, http, vector};
 
 const EAS: &str = "/Microsoft-Server-ActiveSync";
 
@@ -71,6 +71,29 @@ async fn heads_that_are_not_http_are_400_and_closed() {
         line.send(nonsense).await;
         assert_eq!(line.answer().await.status, 400, "{nonsense:?}");
         line.ends().await;
+    }
+    assert_eq!(backend.requests(), 0);
+}
+
+/// A backend that reads the other one would teach us that somebody else's password is right, or take mail for a command.
+#[tokio::test]
+async fn a_header_that_decides_and_is_there_twice_is_400() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    let mut line = gateway.line().await;
+    let body = vector("12-");
+    for (name, value) in [
+        ("Authorization", "Basic YW5uYTp3cm9uZw=="),
+        ("authorization", "Bearer x"),
+        ("Content-Type", "message/rfc822"),
+        ("Content-Encoding", "gzip"),
+        ("Host", "other.example.org"),
+        ("MS-ASProtocolVersion", "2.5"),
+    ] {
+        let head = String::from_utf8(eas("FolderSync").header("Content-Encoding", "identity").body(body.clone()).head()).unwrap();
+        let mut request = head.replacen("\r\n", &format!("\r\n{name}: {value}\r\n"), 1).into_bytes();
+        request.extend_from_slice(&body);
+        assert_eq!(line.ask(request).await.status, 400, "{name}");
     }
     assert_eq!(backend.requests(), 0);
 }
