@@ -86,11 +86,18 @@ impl Stage {
     }
 
     fn take_hold(&self) -> Option<Box<Hold>> {
+        if self.is_writing() {
+            return None;
+        }
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn is_idle(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing.load(Ordering::Relaxed)
+        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing()
+    }
+
+    fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Relaxed)
     }
 }
 
@@ -171,7 +178,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         service_fn(move |request| exchange::answer(gateway.clone(), stage.clone(), peer, request))
     };
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max).pipeline_flush(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max);
     let mut connection = builder.serve_connection(TokioIo::new(watched), service);
     let mut draining = gateway.draining.subscribe();
     let end = {
@@ -188,6 +195,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
                 note_end(result, peer);
                 return Poll::Ready(End::Done);
             }
+            // The answer before it first: what hyper still has to write is lost when it is taken apart.
             if let Some(hold) = stage.take_hold() {
                 return Poll::Ready(End::Hold(hold));
             }
