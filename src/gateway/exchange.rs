@@ -201,14 +201,15 @@ impl Exchange {
         let is_known = eas.credentials.as_ref().is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
         Ok(match eas.request.command {
             Command::Sync => {
-                let asked = proving(&SyncRequest::skim(body)?);
+                let version = eas.request.version;
+                let asked = proving(&SyncRequest::skim(body)?, version);
                 let Some(pupil) = pupil else { return Ok(None) };
                 // Strangers make no entries; what they prove counts only from the answer on.
                 if is_known && !asked.is_empty() {
                     pupil.expect(asked.clone()).await;
                 }
                 let as_of = self.gateway.lots.number();
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of)))
+                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, version)))
             }
             Command::FolderSync => {
                 let request = FolderSyncRequest::parse(body)?;
@@ -252,14 +253,15 @@ impl Exchange {
     /// Forwards an EAS command; what the backend thinks of the credentials is remembered.
     async fn forward(self, head: request::Parts, body: BackendBody, eas: Eas, route: Route, watcher: Option<Box<dyn Watcher>>) -> Answer {
         let response = self.gateway.backend.forward(head, body, route).await;
+        let is_done = response.status() == StatusCode::OK && is_eas_answer(response.headers());
         if let Some(credentials) = &eas.credentials {
             match response.status() {
                 StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
-                StatusCode::OK if is_eas_answer(response.headers()) => self.gateway.verdicts.remember(credentials),
+                _ if is_done => self.gateway.verdicts.remember(credentials),
                 _ => {}
             }
         }
-        let watcher = watcher.filter(|_| response.status() == StatusCode::OK);
+        let watcher = watcher.filter(|_| is_done);
         response.map(|body| Watched::new(body, watcher, self.busy).boxed())
     }
 
@@ -320,7 +322,8 @@ fn refuse_body(request: &EasRequest, code: u16) -> Answer {
     }
 }
 
-/// Only an EAS server's 200 says that a password is right; a web server in between may say 200 to anything.
+/// Only an EAS server's 200 says that a password is right, or without a body that nothing changed; a web server in between may
+/// say 200 to anything.
 fn is_eas_answer(headers: &HeaderMap) -> bool {
     let is_wbxml = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/vnd.ms-sync"));
     is_wbxml || headers.contains_key("MS-Server-ActiveSync") || headers.contains_key("MS-ASProtocolVersions")
