@@ -66,6 +66,10 @@ pub(crate) async fn answer(gateway: Arc<Gateway>, stage: Arc<Stage>, peer: Peer,
 impl Exchange {
     async fn route(self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
+        // We would believe one of them and the backend another: a verdict about one user would speak for the other.
+        if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
+            return self.done(plain(StatusCode::BAD_REQUEST, "There is more than one Authorization."));
+        }
         let is_eas = head.uri.path().eq_ignore_ascii_case(EAS_PATH);
         if !is_eas || head.method != Method::POST {
             let command = if head.method == Method::OPTIONS && is_eas { "OPTIONS" } else { "other" };
