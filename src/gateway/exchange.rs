@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tracing::Instrument;
 
 use super::Gateway;
-use super::backend::{AnswerBody, BackendBody, BoxError, Credentials, Route, Verdict, mailbox_of};
+use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
 use super::observe::{FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
@@ -202,7 +202,7 @@ impl Exchange {
             mailbox: mailbox.clone(),
             device: eas.request.device_id.clone(),
         });
-        let is_known = eas.credentials.as_ref().is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        let is_known = self.claim(eas.credentials.as_ref()) == Claim::Known;
         Ok(match eas.request.command {
             Command::Sync => {
                 let version = eas.request.version;
@@ -274,7 +274,8 @@ impl Exchange {
         let config = &self.gateway.config;
         let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
-        let route = Route { mailbox, command, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
+        let claim = self.claim(credentials.as_ref());
+        let route = Route { mailbox, command, claim, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
         let response = self.gateway.backend.forward(head, body, route).await;
         if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
             self.gateway.verdicts.forget(credentials);
@@ -286,9 +287,15 @@ impl Exchange {
         Route {
             mailbox: eas.mailbox.clone(),
             command: eas.request.command.name(),
+            claim: self.claim(eas.credentials.as_ref()),
             trusts_forwarded: self.peer.trusts_forwarded,
             ..Route::from_peer(self.peer.ip)
         }
+    }
+
+    fn claim(&self, credentials: Option<&Credentials>) -> Claim {
+        let is_known = credentials.is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        if is_known { Claim::Known } else { Claim::Stranger }
     }
 
     fn done(self, response: Answer) -> Answer {
