@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pushgate::logic::eas::{Command, FolderId, PingAnswer};
 use pushgate::standin::device::{Device, DeviceError, DeviceOptions};
-use pushgate::standin::open_files;
+use pushgate::gateway::open_files;
 use pushgate::standin::tls::{Trust, client_config};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tracing::Instrument;
 
 use super::Gateway;
-use super::backend::{AnswerBody, BackendBody, BoxError, Credentials, Route, Verdict, mailbox_of};
+use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
 use super::observe::{FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
@@ -66,6 +66,10 @@ pub(crate) async fn answer(gateway: Arc<Gateway>, stage: Arc<Stage>, peer: Peer,
 impl Exchange {
     async fn route(self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
+        // We would believe one of them and the backend another: a verdict about one user would speak for the other.
+        if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
+            return self.done(plain(StatusCode::BAD_REQUEST, "There is more than one Authorization."));
+        }
         let is_eas = head.uri.path().eq_ignore_ascii_case(EAS_PATH);
         if !is_eas || head.method != Method::POST {
             let command = if head.method == Method::OPTIONS && is_eas { "OPTIONS" } else { "other" };
@@ -198,17 +202,18 @@ impl Exchange {
             mailbox: mailbox.clone(),
             device: eas.request.device_id.clone(),
         });
-        let is_known = eas.credentials.as_ref().is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        let is_known = self.claim(eas.credentials.as_ref()) == Claim::Known;
         Ok(match eas.request.command {
             Command::Sync => {
-                let asked = proving(&SyncRequest::skim(body)?);
+                let version = eas.request.version;
+                let asked = proving(&SyncRequest::skim(body)?, version);
                 let Some(pupil) = pupil else { return Ok(None) };
                 // Strangers make no entries; what they prove counts only from the answer on.
                 if is_known && !asked.is_empty() {
                     pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
                 }
                 let as_of = self.gateway.lots.as_of();
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of)))
+                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, version)))
             }
             Command::FolderSync => {
                 let request = FolderSyncRequest::parse(body)?;
@@ -255,14 +260,15 @@ impl Exchange {
     /// Forwards an EAS command; what the backend thinks of the credentials is remembered.
     async fn forward(self, head: request::Parts, body: BackendBody, eas: Eas, route: Route, watcher: Option<Box<dyn Watcher>>) -> Answer {
         let response = self.gateway.backend.forward(head, body, route).await;
+        let is_done = response.status() == StatusCode::OK && is_eas_answer(response.headers());
         if let Some(credentials) = &eas.credentials {
             match response.status() {
                 StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
-                StatusCode::OK if is_eas_answer(response.headers()) => self.gateway.verdicts.remember(credentials),
+                _ if is_done => self.gateway.verdicts.remember(credentials),
                 _ => {}
             }
         }
-        let watcher = watcher.filter(|_| response.status() == StatusCode::OK);
+        let watcher = watcher.filter(|_| is_done);
         response.map(|body| Watched::new(body, watcher, self.busy).boxed())
     }
 
@@ -271,7 +277,8 @@ impl Exchange {
         let config = &self.gateway.config;
         let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
-        let route = Route { mailbox, command, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
+        let claim = self.claim(credentials.as_ref());
+        let route = Route { mailbox, command, claim, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
         let response = self.gateway.backend.forward(head, body, route).await;
         if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
             self.gateway.verdicts.forget(credentials);
@@ -283,9 +290,15 @@ impl Exchange {
         Route {
             mailbox: eas.mailbox.clone(),
             command: eas.request.command.name(),
+            claim: self.claim(eas.credentials.as_ref()),
             trusts_forwarded: self.peer.trusts_forwarded,
             ..Route::from_peer(self.peer.ip)
         }
+    }
+
+    fn claim(&self, credentials: Option<&Credentials>) -> Claim {
+        let is_known = credentials.is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        if is_known { Claim::Known } else { Claim::Stranger }
     }
 
     fn done(self, response: Answer) -> Answer {
@@ -337,7 +350,8 @@ fn refuse_body(request: &EasRequest, code: u16) -> Answer {
     }
 }
 
-/// Only an EAS server's 200 says that a password is right; a web server in between may say 200 to anything.
+/// Only an EAS server's 200 says that a password is right, or without a body that nothing changed; a web server in between may
+/// say 200 to anything.
 fn is_eas_answer(headers: &HeaderMap) -> bool {
     let is_wbxml = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/vnd.ms-sync"));
     is_wbxml || headers.contains_key("MS-Server-ActiveSync") || headers.contains_key("MS-ASProtocolVersions")
