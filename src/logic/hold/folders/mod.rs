@@ -96,14 +96,14 @@ impl FolderTable {
 
     /// Ids of the watched folders, with their class.
     pub fn watched(&self) -> impl Iterator<Item = (&str, Option<Class>)> {
-        self.entries.iter().filter(|e| e.flags & WATCHED != 0).map(|e| (self.id(e), e.class))
+        self.entries.iter().filter(|e| e.flags & WATCHED != 0).map(|e| (self.id(e), e.class()))
     }
 
     /// Records a change; returns whether a watched folder is dirty by it.
     pub fn mark(&mut self, scope: &Scope, path: Option<&PathMatch>, number: u64, view: &View<'_>) -> bool {
         let (ids, entries) = (&self.ids, &mut self.entries);
         let named = |e: &Entry| match (scope, path) {
-            (Scope::FolderName(_), Some(path)) => path.matches(e.path, e.folder_type),
+            (Scope::FolderName(_), Some(path)) => path.matches(e.path, e.folder_type()),
             (Scope::FolderId(id), _) => id_of(ids, e) == id.as_str(),
             _ => false,
         };
@@ -113,7 +113,7 @@ impl FolderTable {
         for entry in entries.iter_mut().filter(|e| e.flags & GONE == 0) {
             let is_hit = match scope {
                 Scope::Mailbox => true,
-                Scope::Class(class) => entry.class.map_or(guesses, |c| c == *class),
+                Scope::Class(class) => entry.class().map_or(guesses, |c| c == *class),
                 // A path says Email. Folders whose path we do not know may be the one; an unknown name may be any.
                 Scope::FolderName(_) => {
                     let may_be = !is_found || path.is_some_and(|path| entry.may_be_called(path));
@@ -130,7 +130,7 @@ impl FolderTable {
         is_news
     }
 
-    /// A Sync brought a folder in step. Returns whether it was the answer to a wake and nothing came of it.
+    /// A Sync brought a folder in step, or nearer to it. Returns whether it was the answer to a wake and nothing came of it.
     pub fn prove(&mut self, id: &str, as_of: AsOf, traits: SyncTraits, view: &View<'_>) -> bool {
         self.find(id).is_some_and(|index| self.entries[index].prove(as_of, traits, view))
     }

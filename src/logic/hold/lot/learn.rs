@@ -53,14 +53,14 @@ impl<C> Lot<C> {
         }
     }
 
-    /// A Sync left the device in step with these folders, up to the number read before it was forwarded.
+    /// A Sync brought the device in step with these folders, or nearer to it, up to the number read before it was forwarded.
     pub fn synced<'a>(&mut self, who: &Who<'_>, folders: impl Iterator<Item = (&'a str, SyncTraits)>, as_of: AsOf, now: Moment) {
         let Some(device) = self.registry.find(who).and_then(|key| self.registry.device_mut(key)) else { return };
         let view = self.options.view(device, now);
         let (mut is_barren, mut is_fruitful) = (false, false);
         for (id, traits) in folders {
             is_barren |= device.folders.prove(id, as_of, traits, &view);
-            is_fruitful |= traits.brought || traits.sent;
+            is_fruitful |= traits.brought > 0 || traits.sent;
         }
         device.seen_s = now.seconds();
         // A wake of which nothing comes, again and again, is a loop: whoever causes it, it is slowed.
