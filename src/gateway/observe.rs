@@ -73,7 +73,7 @@ impl Watcher for SyncWatcher {
         let is_cut = answer.collections.iter().any(|c| c.more_available);
         let met = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
             Some(found) if found.status != Some(status::OK) => None,
-            Some(found) => Some((id, SyncTraits { brought: found.server_commands, sent, is_cut: found.more_available })),
+            Some(found) => Some((id, SyncTraits { brought: found.server_commands, sent, is_cut: !found.is_in_step() })),
             None => (!is_cut).then_some((id, SyncTraits { brought: 0, sent, is_cut: false })),
         };
         let folders = self.asked.drain(..).filter_map(met).collect();

@@ -165,7 +165,9 @@ impl World {
             }
             _ => None,
         };
-        let is_lost = !self.is_quiet() && self.rng.percent(self.plan.lost_lessons);
+        // What a FolderSync taught waits for room in the inbox: a later one would not repeat it.
+        let is_losable = matches!(note, Some(Note::Synced { .. }));
+        let is_lost = is_losable && !self.is_quiet() && self.rng.percent(self.plan.lost_lessons);
         if let Some(note) = note.filter(|_| !is_lost) {
             self.send(note);
         }

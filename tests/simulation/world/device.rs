@@ -254,8 +254,7 @@ impl World {
     fn ping_of(&mut self, number: usize) -> What {
         let mailbox = &self.mailboxes[self.devices[number].mailbox];
         let device = &mut self.devices[number];
-        let watched: Vec<usize> =
-            device.folders.keys().copied().filter(|f| device.watches(*f, mailbox.folders[*f].class())).take(8).collect();
+        let watched: Vec<usize> = device.folders.keys().copied().filter(|f| device.watches(*f, mailbox.folders[*f].class())).collect();
         let omits_folders = device.manners.is_brief && !device.must_be_full && watched == device.told_folders;
         let omits_heartbeat = device.manners.is_brief && !device.must_be_full && device.told_heartbeat_s == device.heartbeat_s;
         let list = watched.iter().map(|folder| PingFolder { id: folder_id(*folder), class: mailbox.folders[*folder].class() });

@@ -77,7 +77,8 @@ impl Plan {
             source,
             covered: if has_source { covered } else { ClassSet::default() },
             covers_hierarchy,
-            renames: covers_hierarchy && rng.percent(50),
+            // A rename that is never heard of makes names worthless until trust ends: then little is promised.
+            renames: covers_hierarchy && rng.percent(50) && (source == SourceKind::Connected || gaps.is_empty()),
             lag,
             mailboxes: rng.range(1, 3) as usize,
             devices_each: rng.range(1, 3),
@@ -106,7 +107,7 @@ impl Plan {
 
     pub fn lot_options(&self, epoch: u64, is_up: bool) -> LotOptions {
         LotOptions {
-            ping: PingBounds { heartbeat_min_s: 60, heartbeat_max_s: self.heartbeat_max_s, folders_max: 8 },
+            ping: PingBounds { heartbeat_min_s: 60, heartbeat_max_s: self.heartbeat_max_s, folders_max: 12 },
             coverage: self.coverage(epoch, is_up),
             resolve: self.resolve,
             resolve_gap: Duration::from_millis(500),

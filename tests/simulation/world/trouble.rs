@@ -104,6 +104,8 @@ impl World {
             _ if self.source.is_gone => Promise::Polled,
             // Whoever is forgotten between two Pings is a stranger at the next.
             _ if self.plan.is_crowded => Promise::Doubt,
+            // A Sync may bring nothing yet: then it is in doubt once more.
+            _ if self.plan.lag.is_some() => Promise::Doubt,
             _ => Promise::Reported,
         }
     }
@@ -165,7 +167,7 @@ impl World {
         let found = &mut self.mailboxes[mailbox];
         let user_made: Vec<usize> = (0..found.folders.len()).filter(|f| found.folders[*f].kind == 12 && found.folders[*f].exists).collect();
         match self.rng.below(4) {
-            0 if found.folders.len() < 10 => {
+            0 if found.folders.len() < 12 => {
                 let (name, parent) = (format!("New{}", found.folders.len()), self.rng.percent(30).then_some(0));
                 found.create(&name, parent, 12);
             }
@@ -192,8 +194,8 @@ impl World {
         let (tree, now) = (self.mailboxes[mailbox].tree, self.now);
         if self.plan.covers_hierarchy {
             let promise = match self.promise(true) {
-                // Trust in the folder list lasts as long as the source's epoch; nobody polls it.
-                Promise::Trust(_) | Promise::Polled => Promise::Later,
+                // Nobody polls a folder list.
+                Promise::Polled => Promise::Later,
                 promise => promise,
             };
             for device in self.devices.iter_mut().filter(|d| d.mailbox == mailbox && d.tree > 0) {

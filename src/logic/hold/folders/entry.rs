@@ -33,9 +33,9 @@ pub(super) struct Entry {
     pub(super) path: PathHash,
     pub(super) id_bytes: u8,
     /// Type and class, see `kind` and `class`.
-    kind: u8,
+    pub(super) kind: u8,
     /// Reports of changes since the last proof.
-    reports: u8,
+    pub(super) reports: u8,
     pub(super) flags: u8,
 }
 
@@ -127,12 +127,7 @@ impl Entry {
             _ if is_missing && view.guards.restart => 0,
             _ if is_missing => u32::MAX,
             flags if flags & SETTLING != 0 => self.settled_s(coverage),
-            _ => {
-                let lasts_s = if is_covered { coverage.trust } else { coverage.poll }.as_secs() as u32;
-                // Up to an eighth earlier, so that what was proven together does not end together.
-                let early_s = u64::from(lasts_s / 8) * u64::from(view.spread) / 256;
-                self.proven_s.saturating_add(lasts_s - early_s as u32)
-            }
+            _ => coverage.ends_s(self.proven_s, is_covered, view.spread),
         }
     }
 
@@ -149,9 +144,13 @@ impl Entry {
         let is_conclusive = self.flags & SENT != 0 && asked_s >= self.echo_ends_s(coverage);
         let is_settling = self.flags & SETTLING != 0 && asked_s < self.settled_s(coverage);
         (self.fresh, self.flags) = (as_of.number, self.flags | PROVEN);
-        self.reports = if self.is_changed() { missing.max(1) } else { 0 };
         // More was reported than the backend had to show: perhaps it does not show everything yet.
         let is_in_question = was_woken && missing > 0 && !is_conclusive && view.guards.outrun;
+        self.reports = match self.is_changed() {
+            true => missing.max(1),
+            false if is_in_question || is_settling => missing,
+            false => 0,
+        };
         if is_in_question || !is_settling {
             self.proven_s = view.now_s;
             self.flags &= !(SETTLING | SENT);

@@ -35,6 +35,15 @@ pub struct Coverage {
     pub settle: Duration,
 }
 
+impl Coverage {
+    /// When a proof of this second ends. Up to an eighth early, so that what was proven together does not end together.
+    pub fn ends_s(&self, proven_s: u32, is_covered: bool, spread: u8) -> u32 {
+        let lasts_s = if is_covered { self.trust } else { self.poll }.as_secs() as u32;
+        let early_s = u64::from(lasts_s / 8) * u64::from(spread) / 256;
+        proven_s.saturating_add(lasts_s - early_s as u32)
+    }
+}
+
 /// The last change number there was when the backend was asked, and when that was. Read *before* asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AsOf {

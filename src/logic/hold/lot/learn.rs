@@ -76,7 +76,7 @@ impl<C> Lot<C> {
     pub fn learnt(&mut self, who: &Who<'_>, is_full: bool, changes: &[FolderChange], as_of: u64, now: Moment) {
         let last_number = self.last_number;
         let Some(device) = self.device(who, now).and_then(|key| self.registry.device_mut(key)) else { return };
-        device.prove_hierarchy(as_of);
+        device.prove_hierarchy(as_of, now.seconds());
         if !changes.is_empty() {
             device.unheeded = 0;
         }
