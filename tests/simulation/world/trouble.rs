@@ -246,6 +246,7 @@ impl World {
         let now = self.now;
         let covers_hierarchy = self.plan.covers_hierarchy;
         for device in &mut self.devices {
+            device.clock.become_stranger(now);
             let is_promised =
                 |unseen: &super::shadow::Unseen| !unseen.is_polled() && (covers_hierarchy || matches!(unseen.what, Thing::Item { .. }));
             device.clock.promise(Promise::Doubt, now, is_promised);
@@ -254,6 +255,8 @@ impl World {
 
     pub(super) fn restart(&mut self, is_loud: bool) {
         self.begin_life(is_loud);
+        let now = self.now;
+        self.devices.iter_mut().for_each(|device| device.clock.become_stranger(now));
         if self.source.is_covering {
             self.all_in_doubt();
         }
