@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import socket
 import ssl
 import threading
 import time
@@ -97,12 +98,27 @@ class Device:
         subjects = [wbxml.text(add, "Email:Subject") for add in added]
         return subjects, bool(wbxml.find_all(answer.document, "AirSync:MoreAvailable"))
 
+    def ask_ping(self, heartbeat_s: int) -> Answer:
+        """Sends a Ping for the Inbox, and waits as long as it is held."""
+        folder = ("Ping:Folder", [("Ping:Id", self.inbox), ("Ping:Class", "Email")])
+        document = ("Ping:Ping", [("Ping:HeartbeatInterval", str(heartbeat_s)), ("Ping:Folders", [folder])])
+        return self.command("Ping", document, timeout=heartbeat_s + 5)
+
     def ping(self, heartbeat_s: int = 900) -> "HeldPing":
         """Sends a Ping for the Inbox from a thread of its own."""
         return HeldPing(self, heartbeat_s)
 
     def close(self) -> None:
         self.connection.close()
+
+    def hang_up(self) -> None:
+        """Ends the connection under a request that waits in another thread."""
+        sock = self.connection.sock
+        if sock:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is gone already
 
 
 @dataclass
@@ -122,10 +138,8 @@ class HeldPing:
         self.thread.start()
 
     def _run(self) -> None:
-        folder = ("Ping:Folder", [("Ping:Id", self.device.inbox), ("Ping:Class", "Email")])
-        document = ("Ping:Ping", [("Ping:HeartbeatInterval", str(self.heartbeat_s)), ("Ping:Folders", [folder])])
         try:
-            answer = self.device.command("Ping", document, timeout=self.heartbeat_s + 5)
+            answer = self.device.ask_ping(self.heartbeat_s)
             self.code = answer.code
             if answer.document is not None:
                 self.status = wbxml.text(answer.document, "Ping:Status")
