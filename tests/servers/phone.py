@@ -29,26 +29,28 @@ class Phone:
         self._thread.join(30)
 
     def _live(self) -> None:
-        must_sync = False
+        told = "1"
         while not self._leaves.is_set():
             try:
-                if must_sync:
+                if told == "7":
+                    self.device.folder_sync()
+                if told == "2":
                     self._sync()
-                must_sync = self._ping()
+                told = self._ping()
             except (OSError, http.client.HTTPException, AssertionError) as error:
                 if not self._leaves.is_set():
                     self.failures[str(error) or type(error).__name__] += 1
                 self.device.close()
                 self._leaves.wait(PAUSE_S)
 
-    def _ping(self) -> bool:
-        """Whether there is something to fetch."""
+    def _ping(self) -> str:
+        """The Status: 1, nothing; 2, there is something to fetch; 7, folders too."""
         answer = self.device.ask_ping(self.heartbeat_s)
         status = wbxml.text(answer.document, "Ping:Status") if answer.document else None
         self.answers[status or f"HTTP {answer.code}"] += 1
-        if answer.code != 200 or status not in ("1", "2"):
+        if answer.code != 200 or status not in ("1", "2", "7"):
             raise AssertionError(f"Ping answered {answer.code} Status {status}")
-        return status == "2"
+        return status
 
     def _sync(self) -> None:
         try:
