@@ -16,6 +16,32 @@ const SECOND: Duration = Duration::from_millis(5);
 /// 2,000 checks of 50 ms, four at a time, are 25 s; a slow machine has four times as long.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Backends do not notice that a check was cancelled: its worker goes on until the heartbeat is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_that_is_overtaken_keeps_its_place_until_the_backend_is_done() {
+    let options = CasOptions { kind: Kind::ZPush, workers: 64, ..CasOptions::default() };
+    let cas = Cas::start(options).await.unwrap();
+    let settings = format!("backend.kind = \"z-push\"\nbackend.resolve = \"check\"\nbackend.checks_max = {CHECKS_MAX}");
+    let mut gateway = Process::start(&cas, &settings).await;
+    let devices = Devices::start(40, &gateway).await;
+    let tally = &devices.tally;
+    devices.wait("all devices are held", PATIENCE, async || tally.held() == 40).await;
+    gateway.kill();
+    gateway.restart().await;
+    devices.wait("checks run", PATIENCE, async || cas.count(Command::Ping) >= 4).await;
+    let mut webhook = gateway.webhook();
+    for number in 0..40 {
+        devices.deliver(&cas, std::iter::once(number));
+        webhook.notify(&[&mailbox(number)]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    devices.wait("every mail is fetched", PATIENCE, async || tally.missing() == 0).await;
+    let doubt = async || gateway.status("checks_running").await + gateway.status("checks_waiting").await;
+    devices.wait("no doubt remains", PATIENCE, async || tally.held() == 40 && doubt().await == 0).await;
+    println!("{} checks, at most {} at once", cas.count(Command::Ping), cas.pings_max());
+    assert!(cas.pings_max() <= CHECKS_MAX, "{} checks at once", cas.pings_max());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_devices_learn_of_every_mail_through_four_checks() {
     open_files::ensure_sockets(2 * DEVICES + 600).unwrap();
