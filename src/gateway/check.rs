@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Gateway;
-use super::backend::{CheckRequest, CheckResult, Route};
+use super::backend::{CheckRequest, CheckResult, Credentials, Route};
 use super::lots::{Lots, Note};
 use super::parked::Peer;
 use crate::logic::eas::{Mailbox, PingFolder};
@@ -46,8 +47,15 @@ impl Check {
                 trusts_forwarded: self.peer.trusts_forwarded,
                 ..Route::from_peer(self.peer.ip)
             };
+            let credentials = self.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
             let request = CheckRequest { target: self.target, headers: self.headers, folders: self.folders };
-            let finding = match gateway.checker.check(request, route).await {
+            let result = gateway.checker.check(request, route).await;
+            // The backend answered a command of theirs: they are still right.
+            if let (CheckResult::Unchanged | CheckResult::Changed(_) | CheckResult::Hierarchy, Some(credentials)) = (&result, &credentials)
+            {
+                gateway.verdicts.remember(credentials);
+            }
+            let finding = match result {
                 CheckResult::Unchanged => CheckFinding::Unchanged,
                 CheckResult::Changed(folders) => CheckFinding::Changed(folders),
                 CheckResult::Hierarchy => CheckFinding::Hierarchy,

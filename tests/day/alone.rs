@@ -11,26 +11,27 @@ pub fn day(backend: Backend, longest_s: u32) -> Cost {
     let mut cost = Cost { mails: (DEVICES * MAILS) as f64, ..Cost::default() };
     for _ in 0..DEVICES {
         let mails = random.mail_times();
-        let starts = u64::from(BEFORE_S) * SECOND + random.below(u64::from(HEARTBEAT_S) * SECOND);
-        let ends = starts + u64::from(DAY_S) * SECOND;
-        live(backend, HEARTBEAT_S.min(longest_s), &mails, (starts, ends), &mut cost);
+        let comes = random.below(u64::from(HEARTBEAT_S) * SECOND);
+        live(backend, HEARTBEAT_S.min(longest_s), &mails, comes, &mut cost);
     }
     cost.per_device()
 }
 
 /// One device: Ping, what is new, Ping.
-fn live(backend: Backend, heartbeat_s: u32, mails: &[u64], (starts, ends): (u64, u64), cost: &mut Cost) {
-    let (mut now, mut synced) = (starts, mails.partition_point(|&at| at <= starts));
+fn live(backend: Backend, heartbeat_s: u32, mails: &[u64], comes: u64, cost: &mut Cost) {
+    let (begins, ends) = (u64::from(BEFORE_S) * SECOND, u64::from(BEFORE_S + DAY_S) * SECOND);
+    let (mut now, mut synced) = (comes, 0);
     while now < ends {
-        cost.pings += 1.0;
-        cost.answered_pings += 1.0;
+        let counts = if now >= begins { 1.0 } else { 0.0 };
+        cost.pings += counts;
+        cost.answered_pings += counts;
         let over = now + u64::from(heartbeat_s) * SECOND;
         let noticed = mails.get(synced).map(|&at| notices(backend, now, at)).filter(|&at| at <= over);
         let answered = noticed.unwrap_or(over);
-        cost.held_s += (answered.min(ends) - now) as f64 / SECOND as f64;
+        cost.held_s += answered.min(ends).saturating_sub(now.max(begins)) as f64 / SECOND as f64;
         now = answered + DEVICE_MS * MS;
         if noticed.is_some() {
-            cost.syncs += 1.0;
+            cost.syncs += counts;
             synced = mails.partition_point(|&at| at <= now);
             now += (SYNC_MS + DEVICE_MS) * MS;
         }

@@ -13,9 +13,7 @@ use pushgate::logic::hold::folders::Coverage;
 use pushgate::logic::hold::lot::CheckFinding;
 use pushgate::logic::hold::{AsOf, Lot, LotOptions, MailboxChange, Moment, Offer, Outcome, Output, Resolve, SlotKey, SyncTraits, Who};
 
-use crate::cost::{
-    BEFORE_S, Backend, Cost, DAY_S, DEVICE_MS, DEVICES, HEARTBEAT_S, LATE_S, MAILS, NOTICE_MS, Random, SYNC_MS, Setting,
-};
+use crate::cost::{BEFORE_S, Backend, Cost, DAY_S, DEVICE_MS, DEVICES, HEARTBEAT_S, LATE_S, MAILS, NOTICE_MS, Random, SYNC_MS, Setting};
 
 /// Defaults of the settings of these names.
 const CHECKS_MAX: usize = 4;
