@@ -6,6 +6,8 @@
 //! devices (`cost`: how they behave), the gateway around the lot and the backend (`world`), and the same devices without a
 //! gateway (`alone`). Nothing waits: a day takes seconds.
 
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
 mod alone;
 mod cost;
 mod table;
