@@ -1,6 +1,6 @@
 """What breaks in front of a real SOGo and Dovecot, and that every device learns of every mail all the same.
 
-PUSHGATE_FAULTS=long makes the outages as long as real ones.
+FAULTS=long makes the outages as long as real ones.
 """
 
 import os
@@ -15,7 +15,7 @@ from phone import Phone
 from scene import Scene, figure, user
 from system import HERE
 
-IS_LONG = os.environ.get("PUSHGATE_FAULTS") == "long"
+IS_LONG = os.environ.get("FAULTS") == "long"
 PHONES = 8
 # The rest of the phones must not be disturbed.
 WITH_MAIL = range(1, 6)
