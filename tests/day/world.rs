@@ -42,6 +42,7 @@ struct Device {
     /// When its mails arrived; the first `fetched` of them are with the device.
     mails: Vec<u64>,
     fetched: usize,
+    has_folders: bool,
     verdict_until: Moment,
     slot: Option<SlotKey>,
     /// When the classes without a source were last looked at.
@@ -110,6 +111,7 @@ impl World {
             id: DeviceId::new(format!("DAY{number:06}").as_bytes()).unwrap(),
             mails: Vec::new(),
             fetched: 0,
+            has_folders: false,
             verdict_until: Moment::default(),
             slot: None,
             polled: None,
@@ -182,6 +184,8 @@ impl World {
     fn folder_sync(&mut self, device: usize) {
         self.leave_slot(device);
         self.count(|cost| cost.other += 1.0);
+        // A command that the backend accepted.
+        self.devices[device].verdict_until = self.now + self.ttl;
         let folder = |&(id, kind, _): &(&str, u8, Class)| {
             FolderChange::Add(Folder {
                 id: FolderId::new(id).unwrap(),
@@ -190,12 +194,14 @@ impl World {
                 kind: FolderType(kind),
             })
         };
-        let changes: Vec<FolderChange> = self.folders.iter().map(folder).collect();
+        let is_first = !std::mem::replace(&mut self.devices[device].has_folders, true);
+        // Later ones bring nothing: nobody changes the tree.
+        let changes: Vec<FolderChange> = self.folders.iter().map(folder).filter(|_| is_first).collect();
         let Device { mailbox, id, .. } = &self.devices[device];
         let who = Who { hash: device as u64, mailbox, device: id };
-        self.lot.learnt(&who, true, &changes, self.number, self.now);
+        self.lot.learnt(&who, is_first, &changes, self.number, self.now);
         let all = self.folders.iter().map(|(id, ..)| (*id).to_owned()).collect();
-        self.after_ms(DEVICE_MS, Event::Sync(device, all));
+        self.after_ms(DEVICE_MS, if is_first { Event::Sync(device, all) } else { Event::Ping(device) });
     }
 
     fn ping(&mut self, device: usize) {
@@ -235,15 +241,15 @@ impl World {
     fn synced(&mut self, device: usize, folders: &[String], as_of: AsOf, mails: usize) {
         let now = self.now;
         let is_of_mail = folders.iter().any(|id| id == INBOX);
-        let brought = is_of_mail && mails > self.devices[device].fetched;
-        if brought {
+        let brought = if is_of_mail { mails - self.devices[device].fetched } else { 0 };
+        if brought > 0 {
             let fetched = std::mem::replace(&mut self.devices[device].fetched, mails);
             let arrived = &self.devices[device].mails[fetched..mails];
             self.cost.late += arrived.iter().filter(|&&at| now.since(Moment(at)) > Duration::from_secs(LATE_S)).count();
         }
         // A command that the backend accepted.
         self.devices[device].verdict_until = now + self.ttl;
-        let traits = |id: &str| SyncTraits { brought: brought && id == INBOX, sent: false };
+        let traits = |id: &str| SyncTraits { brought: if id == INBOX { brought as u32 } else { 0 }, ..SyncTraits::default() };
         let Device { mailbox, id, .. } = &self.devices[device];
         let who = Who { hash: device as u64, mailbox, device: id };
         self.lot.synced(&who, folders.iter().map(|id| (id.as_str(), traits(id))), as_of, now);
