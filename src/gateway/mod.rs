@@ -150,6 +150,13 @@ impl Gateway {
         }
     }
 
+    /// Tells every lot what the sources cover from now on, and how long a proof lasts that rests on them. What was proven before
+    /// the change number `epoch` is in doubt; the lots clear it at their pace.
+    pub async fn cover(&self, covered: ClassSet, trust: Duration, epoch: u64) {
+        let coverage = Coverage { covered, trust, epoch, ..self.lot_options().coverage };
+        self.lots.send_all(|| Note::Coverage(coverage)).await;
+    }
+
     /// Classes that a source reports.
     pub fn covered(&self) -> ClassSet {
         self.lot_options().coverage.covered

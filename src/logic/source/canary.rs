@@ -37,10 +37,11 @@ pub struct Heard {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// On its way; not known to be delivered.
+    /// Not known to be delivered.
     Flying,
     Delivered,
     Missing,
+    /// In time.
     Back,
 }
 
@@ -50,6 +51,7 @@ struct Flight {
     /// When the mail server had all of it.
     handed_over: Option<Moment>,
     fate: Fate,
+    is_back: bool,
 }
 
 /// Decides about canaries.
@@ -90,7 +92,7 @@ impl Canary {
         if self.flights.len() == FLIGHTS_MAX {
             self.flights.pop_front();
         }
-        self.flights.push_back(Flight { round: self.round, handed_over: None, fate: Fate::Flying });
+        self.flights.push_back(Flight { round: self.round, handed_over: None, fate: Fate::Flying, is_back: false });
         Some(Act::Deliver { round: self.round })
     }
 
@@ -135,12 +137,16 @@ impl Canary {
         let late = self.late;
         let is_meant = |flight: &&mut Flight| round.is_none_or(|round| flight.round == round);
         let flight = self.flights.iter_mut().rev().filter(|flight| flight.handed_over.is_some()).find(is_meant)?;
-        if flight.fate == Fate::Back {
+        if std::mem::replace(&mut flight.is_back, true) {
             return None;
         }
-        flight.fate = Fate::Back;
         let latency = now.since(flight.handed_over?);
-        Some(Heard { latency, is_in_time: latency <= late })
+        let is_in_time = latency <= late;
+        // One that is back too late is missing all the same.
+        if is_in_time {
+            flight.fate = Fate::Back;
+        }
+        Some(Heard { latency, is_in_time })
     }
 
     fn flight(&mut self, round: u64) -> Option<&mut Flight> {

@@ -51,6 +51,16 @@ fn a_canary_that_was_delivered_and_is_not_back_in_time_is_missing_once() {
 }
 
 #[test]
+fn a_canary_that_is_back_too_late_is_missing_even_if_nobody_looked_at_the_clock() {
+    let mut canary = Canary::new(EVERY, LATE, at(0));
+    canary.poll(at(0));
+    canary.handed_over(1, at(0));
+    canary.delivered(1);
+    assert_eq!(canary.heard(Some(1), at(31)).map(|heard| heard.is_in_time), Some(false));
+    assert_eq!(canary.poll(at(31)), Some(Act::Missing { round: 1 }));
+}
+
+#[test]
 fn a_late_notification_is_not_taken_for_that_of_the_next_canary() {
     let mut canary = Canary::new(EVERY, LATE, at(0));
     for (round, now) in [(1, 0), (2, 60)] {
