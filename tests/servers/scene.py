@@ -44,9 +44,19 @@ class Scene(unittest.TestCase):
         cls.gateway = Pushgate(cls.directory, ADDRESS)
         atexit.register(cls._leave_nothing)
         started = time.monotonic()
-        cls.servers = MailServers(cls.directory, cls.gateway.notify_url, cls.notify_driver)
+        cls.servers = MailServers(cls.directory, cls.notify_url(), cls.notify_driver)
         figure("mail servers started in", f"{time.monotonic() - started:.1f} s")
-        cls.gateway.start(cls.servers.url)
+        cls.gateway.start(cls.servers.url, cls.settings())
+
+    @classmethod
+    def notify_url(cls) -> str:
+        """Where Dovecot reports."""
+        return cls.gateway.notify_url
+
+    @classmethod
+    def settings(cls) -> dict[str, str]:
+        """What pushgate finds in its environment."""
+        return {}
 
     @classmethod
     def tearDownClass(cls) -> None:

@@ -63,14 +63,17 @@ class Pushgate:
         """Where Dovecot's ox driver reports; the token is the password."""
         return f"http://dovecot:{self.token}@{self.internal}/v1/dovecot"
 
-    def start(self, backend_url: str) -> None:
+    def start(self, backend_url: str, environment: dict[str, str] | None = None) -> None:
+        """`environment`: settings beside those of the file."""
         program = os.environ.get("PUSHGATE", str(ROOT / "target/release/pushgate"))
         if not shutil.which(program):
             raise SystemExit(f"{program} is missing: cargo build --release, or name another with PUSHGATE=…")
         config = self.directory / "pushgate.toml"
         config.write_text(self._config(backend_url))
         with (self.directory / "pushgate.log").open("wb") as log:
-            self.process = subprocess.Popen([program, "serve", "--config", str(config)], stdout=log, stderr=log, cwd=self.directory)
+            command = [program, "serve", "--config", str(config)]
+            variables = os.environ | (environment or {})
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory, env=variables)
         for _ in range(200):
             if self._answers("/readyz"):
                 return
@@ -98,6 +101,12 @@ class Pushgate:
         answer = response.status, response.read()
         connection.close()
         return answer
+
+    def status(self) -> dict:
+        code, body = self.get("/v1/status")
+        if code != 200:
+            raise AssertionError(f"/v1/status answered {code}: {body[:200]!r}")
+        return json.loads(body)
 
     def _answers(self, path: str) -> bool:
         try:
