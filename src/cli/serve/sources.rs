@@ -48,7 +48,7 @@ pub(super) fn source_statuses(supervisor: &Supervisor) -> Vec<SourceStatus> {
 pub(super) fn class_statuses(supervisor: &Supervisor, poll: Duration) -> Vec<ClassStatus> {
     let status = |view: ClassView| ClassStatus {
         class: view.class.name().to_owned(),
-        polled_every_s: view.pushed_by.is_empty().then(|| poll.as_secs()),
+        polled_every_s: view.pushed_by.is_empty().then_some(poll.as_secs()),
         pushed_by: view.pushed_by.iter().map(|source| source.label().to_owned()).collect(),
     };
     supervisor.classes().into_iter().map(status).collect()
