@@ -28,8 +28,8 @@ pub const NOTIFICATION_IDS_MAX: usize = 65_536;
 pub const NOTIFICATION_ID_AGE: Duration = Duration::from_secs(600);
 /// Bad entries named in one answer; the rest are only counted.
 pub const NOTIFICATION_PROBLEMS_MAX: usize = 20;
-/// The webhook waits this long for the lots to say how many Pings they wake.
-pub const WOKEN_WAIT: Duration = Duration::from_millis(20);
+/// The webhook waits this long for the lots to say how many Pings they wake: a thousand take some 10 ms, ten thousand as long as this.
+pub const WOKEN_WAIT: Duration = Duration::from_millis(100);
 /// A source whose canary keeps coming is believed this long about a folder (or `notify.trust_s`, if that is longer): a gap
 /// between two canaries passes unseen, and must not be believed for ever.
 pub const PROVEN_TRUST: Duration = Duration::from_secs(86_400);
