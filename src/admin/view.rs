@@ -47,6 +47,9 @@ pub struct Status {
     pub checks_running: usize,
     /// Checks that wait their turn.
     pub checks_waiting: usize,
+    /// Held Pings of which it cannot be said that nothing changed: under a check, or waiting for one or for a turn to Sync.
+    #[serde(default)]
+    pub in_doubt: usize,
     /// Changes taken from sources since the start.
     pub notifications_total: u64,
     /// One entry a lot.

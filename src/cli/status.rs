@@ -73,10 +73,11 @@ fn table(status: &Status) -> String {
     line(
         "backend",
         format!(
-            "{} requests; checks: {} running, {} waiting",
+            "{} requests; checks: {} running, {} waiting; in doubt: {}",
             count(status.backend_requests_total),
             status.checks_running,
-            status.checks_waiting
+            status.checks_waiting,
+            count(status.in_doubt as u64)
         ),
     );
     for source in &status.sources {
@@ -179,6 +180,7 @@ mod tests {
             backend_requests_total: 345,
             checks_running: 1,
             checks_waiting: 3,
+            in_doubt: 1_004,
             notifications_total: 1_000,
             lots: vec![lot],
             sources: vec![
@@ -205,7 +207,7 @@ held           15,000 Pings
 connections    15,200, of them 24 parked idle
 wakes          1,234,567, 12.3/s, p50 0.40 ms, p99 -
 notifications  1,000
-backend        345 requests; checks: 1 running, 3 waiting
+backend        345 requests; checks: 1 running, 3 waiting; in doubt: 1,004
 webhook        believed for 1 d 2 h, never heard
 dovecot        NOT believed for 1 min 1 s, heard 2 min 31 s ago, canary missing, feed 4.25 ms, 2 gaps
 classes        Email, Tasks: polled every 300 s

@@ -158,10 +158,10 @@ impl Gateway {
         }
     }
 
-    /// Tells every lot what the sources cover from now on, and how long a proof lasts that rests on them. What was proven before
-    /// the change number `epoch` is in doubt; the lots clear it at their pace.
-    pub async fn cover(&self, covered: ClassSet, trust: Duration, epoch: u64) {
-        let coverage = Coverage { covered, trust, epoch, ..self.lot_options().coverage };
+    /// Tells every lot what the sources cover from now on (classes, and whether the folder list), and how long a proof lasts that
+    /// rests on them. What was proven before the change number `epoch` is in doubt; the lots clear it at their pace.
+    pub async fn cover(&self, (covered, covers_hierarchy): (ClassSet, bool), trust: Duration, epoch: u64) {
+        let coverage = Coverage { covered, covers_hierarchy, trust, epoch, ..self.lot_options().coverage };
         self.lots.send_all(|| Note::Coverage(coverage)).await;
     }
 

@@ -12,7 +12,7 @@ use crate::config;
 use crate::logic::eas::{Class, ClassSet, Mailbox};
 use crate::logic::hold::Moment;
 use crate::logic::source::canary::Canary;
-use crate::logic::source::{Covered, Sources};
+use crate::logic::source::{Covered, SourceTraits, Sources};
 use crate::telemetry::metrics::{CANARY_MISSING_TOTAL, CLASSES_PUSHED, FEED_SECONDS, SOURCE_CONNECTED, SOURCE_EPOCHS_TOTAL};
 
 /// What subjects of canaries begin with; the process's own mark and the round follow.
@@ -90,7 +90,13 @@ impl Supervisor {
         let has_canary = |source: Source| canary.as_ref().is_some_and(|canary| proves(canary) == source);
         let gap_max = canary.as_ref().map_or(Duration::ZERO, |canary| Canary::gap_max(canary.every, canary.late));
         let now = Moment::default();
-        let sources = Sources::new(on.iter().map(|(source, covers)| (*covers, has_canary(*source))), notify.trust, gap_max, now);
+        let traits = |(source, covers): &(Source, ClassSet)| SourceTraits {
+            covers: *covers,
+            // Its Lua script does. With the ox driver a new folder shows at the device's next FolderSync.
+            covers_hierarchy: *source == Source::Dovecot,
+            has_canary: has_canary(*source),
+        };
+        let sources = Sources::new(on.iter().map(traits), notify.trust, gap_max, now);
         let machine = canary.as_ref().map(|canary| Canary::new(canary.every, canary.late, now));
         let supervisor = Supervisor {
             covered: watch::Sender::new(sources.covered(now)),

@@ -41,6 +41,14 @@ const fn metric(name: &'static str, kind: Kind, unit: Unit, labels: &'static [(&
 
 /// Pings held now.
 pub const PINGS_HELD: Metric = metric("pushgate_pings_held", Kind::Gauge, Unit::Count, &[], "Pings held at this moment.");
+/// The backlog.
+pub const PINGS_IN_DOUBT: Metric = metric(
+    "pushgate_pings_in_doubt",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "Pings held of which it cannot be said that nothing changed: under a check, or waiting for one or for a turn to Sync.",
+);
 /// Pings by how they ended.
 pub const PINGS_TOTAL: Metric = metric(
     "pushgate_pings_total",
@@ -187,6 +195,7 @@ pub const BUILD_INFO: Metric = metric(
 /// All of them, in the order of the reference.
 pub const ALL: &[Metric] = &[
     PINGS_HELD,
+    PINGS_IN_DOUBT,
     PINGS_TOTAL,
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,

@@ -15,7 +15,7 @@ use crate::gateway::{Gateway, Peer};
 use crate::logic::hold::MailboxChange;
 use crate::logic::hold::lot::HeldView;
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
-use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD};
+use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
 /// notify → gateway.
 pub(super) struct Sink(pub(super) Lots);
@@ -59,10 +59,12 @@ impl View {
     /// Keeps gauges and the wake rate current, once a second, for ever.
     pub(super) async fn refresh(self) {
         let (held, connections) = (metrics::gauge!(PINGS_HELD.name), metrics::gauge!(CONNECTIONS.name));
+        let in_doubt = metrics::gauge!(PINGS_IN_DOUBT.name);
         let (mut wakes, mut at) = (self.wakes(), Instant::now());
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             held.set(self.gateway.lots.held() as f64);
+            in_doubt.set(self.gateway.lots.in_doubt() as f64);
             connections.set(self.gateway.connections() as f64);
             let now_wakes = self.wakes();
             *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = (now_wakes - wakes) as f64 / at.elapsed().as_secs_f64();
@@ -103,6 +105,7 @@ impl GatewayView for View {
             backend_requests_total: self.gateway.backend_requests(),
             checks_running: self.gateway.checks_running(),
             checks_waiting: lots.checks_waiting(),
+            in_doubt: lots.in_doubt(),
             notifications_total: counter(&lots.0.notifications),
             lots: lot_status,
             sources: sources::source_statuses(&self.supervisor),
@@ -128,7 +131,9 @@ impl GatewayView for View {
         let ready = details.is_empty();
         // Slower is no reason to send devices elsewhere, but one to look.
         details.extend(sources::polled(&self.supervisor, SystemTime::now()));
-        details.extend(sources::backlog(self.gateway.lots.checks_waiting(), config.backend.checks_max));
+        let lots = &self.gateway.lots;
+        let checks_running = self.gateway.checks_running();
+        details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
         Readiness { ready, details }
     }
 }

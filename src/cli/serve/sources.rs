@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use crate::admin::{ClassStatus, SourceStatus};
-use crate::config::limits::PROVEN_TRUST;
+use crate::config::{self, limits::PROVEN_TRUST};
 use crate::gateway::Gateway;
 use crate::logic::source::Covered;
 use crate::notify::supervisor::{CanaryFate, ClassView, SourceView};
@@ -18,12 +18,12 @@ pub(super) async fn tell_lots(gateway: Arc<Gateway>, mut covered: watch::Receive
     let trust = gateway.config.notify.trust;
     let (mut epochs, mut epoch) = (0, 0);
     loop {
-        let Covered { classes, is_lasting, epochs: begun } = *covered.borrow_and_update();
+        let Covered { classes, hierarchy, is_lasting, epochs: begun } = *covered.borrow_and_update();
         if begun > epochs {
             // Above every number read so far: whatever was proven up to now rests on a source that had a gap.
             (epochs, epoch) = (begun, gateway.lots.next_number());
         }
-        gateway.cover(classes, if is_lasting { trust.max(PROVEN_TRUST) } else { trust }, epoch).await;
+        gateway.cover((classes, hierarchy), if is_lasting { trust.max(PROVEN_TRUST) } else { trust }, epoch).await;
         if covered.changed().await.is_err() {
             return;
         }
@@ -72,9 +72,15 @@ fn polled_sentence(classes: &[&str], source: Source, since: SystemTime) -> Strin
     format!("{} {verb} polled: the canary of {} is missing since {since}.", classes.join(", "), source.label())
 }
 
-/// A sentence when more devices wait for a check than can have one at once.
-pub(super) fn backlog(checks_waiting: usize, checks_max: usize) -> Option<String> {
-    (checks_waiting > checks_max).then(|| format!("{checks_waiting} devices wait for a check, {checks_max} at once."))
+/// What waits to be cleared up, when it is more than can be at once: for a check, or for a turn to be told to Sync.
+pub(super) fn backlog(in_doubt: usize, checks_waiting: usize, checks_running: usize, config: &config::Backend) -> Vec<String> {
+    let turns_waiting = in_doubt.saturating_sub(checks_waiting + checks_running);
+    let checks = (checks_waiting > config.checks_max)
+        .then(|| format!("{checks_waiting} devices wait for a check; backend.checks_max allows {} at once.", config.checks_max));
+    let turns = (turns_waiting > config.resolve_per_s as usize).then(|| {
+        format!("{turns_waiting} devices wait to be told to Sync; backend.resolve_per_s allows {} a second.", config.resolve_per_s)
+    });
+    checks.into_iter().chain(turns).collect()
 }
 
 fn fate_label(fate: CanaryFate) -> &'static str {
@@ -98,7 +104,14 @@ mod tests {
             "Email is polled: the canary of dovecot is missing since Wed, 18 Nov 2026 11:06:40 GMT."
         );
         assert!(polled_sentence(&["Email", "Notes"], Source::Webhook, since).starts_with("Email, Notes are polled: the canary of webhook"));
-        assert_eq!(backlog(4, 4), None);
-        assert_eq!(backlog(5, 4).as_deref(), Some("5 devices wait for a check, 4 at once."));
+    }
+
+    #[test]
+    fn readiness_says_what_waits_when_it_is_more_than_a_moments_work() {
+        let config = config::Config::parse("", std::iter::empty()).expect("defaults").backend;
+        assert_eq!(backlog(4 + 4 + 20, 4, 4, &config), Vec::<String>::new());
+        let told = backlog(5 + 4 + 21, 5, 4, &config);
+        assert_eq!(told[0], "5 devices wait for a check; backend.checks_max allows 4 at once.");
+        assert_eq!(told[1], "21 devices wait to be told to Sync; backend.resolve_per_s allows 20 a second.");
     }
 }

@@ -37,11 +37,22 @@ pub enum Proof {
     },
 }
 
+/// What is configured of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceTraits {
+    /// Classes it reports.
+    pub covers: ClassSet,
+    /// It reports folders that are made, renamed and deleted.
+    pub covers_hierarchy: bool,
+    /// A canary proves it.
+    pub has_canary: bool,
+}
+
 /// One source.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// What it reports.
-    pub covers: ClassSet,
+    /// What is configured of it.
+    pub traits: SourceTraits,
     /// Its reports are taken for complete.
     pub is_believed: bool,
     /// Since when it is, or is not.
@@ -59,7 +70,9 @@ pub struct Source {
 pub struct Covered {
     /// Classes that a believed source reports.
     pub classes: ClassSet,
-    /// All of them are proven: freshness that rests on them lasts.
+    /// One of them reports changes of the folder list.
+    pub hierarchy: bool,
+    /// All classes are proven: freshness that rests on them lasts.
     pub is_lasting: bool,
     /// Epochs of all sources: when it rises, a new one has begun.
     pub epochs: u64,
@@ -74,12 +87,11 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// All are believed at first: the lots know nothing yet that could be wrong. `sources`: what each covers and whether it has
-    /// a canary; `trust`: how long an unproven source is believed; `gap_max`: proofs further apart than this leave a gap.
-    pub fn new(sources: impl IntoIterator<Item = (ClassSet, bool)>, trust: Duration, gap_max: Duration, now: Moment) -> Self {
-        let source = |(covers, has_canary)| {
-            let proof = if has_canary { Proof::Held { at: now } } else { Proof::None };
-            Source { covers, is_believed: true, since: now, heard: None, proof, epochs: 0 }
+    /// All are believed at first: the lots know nothing yet that could be wrong. `trust`: how long an unproven source is believed; `gap_max`: proofs further apart than this leave a gap.
+    pub fn new(sources: impl IntoIterator<Item = SourceTraits>, trust: Duration, gap_max: Duration, now: Moment) -> Self {
+        let source = |traits: SourceTraits| {
+            let proof = if traits.has_canary { Proof::Held { at: now } } else { Proof::None };
+            Source { traits, is_believed: true, since: now, heard: None, proof, epochs: 0 }
         };
         Sources { sources: sources.into_iter().map(source).collect(), trust, gap_max }
     }
@@ -147,7 +159,8 @@ impl Sources {
         let classes: ClassSet = Class::ALL.into_iter().filter(pushed).collect();
         let lasts = |class: Class| self.pushed_by(class).any(|index| self.lasts_until(index).is_some_and(|until| now < until));
         let is_lasting = Class::ALL.into_iter().filter(|class| classes.contains(*class)).all(lasts);
-        Covered { classes, is_lasting, epochs: self.sources.iter().map(|source| source.epochs).sum() }
+        let hierarchy = self.sources.iter().any(|source| source.traits.covers_hierarchy && source.is_believed);
+        Covered { classes, hierarchy, is_lasting, epochs: self.sources.iter().map(|source| source.epochs).sum() }
     }
 
     /// When [`Sources::covered`] changes by itself: a proof that was not renewed has grown old.
@@ -157,7 +170,7 @@ impl Sources {
 
     /// The believed sources on which a class rests; none: it is polled.
     pub fn pushed_by(&self, class: Class) -> impl Iterator<Item = usize> {
-        let covers = move |source: &Source| source.covers.contains(class);
+        let covers = move |source: &Source| source.traits.covers.contains(class);
         let must_be_proven = self.sources.iter().any(|source| covers(source) && source.proof != Proof::None);
         let vouches = move |source: &Source| covers(source) && source.is_believed && (!must_be_proven || source.proof != Proof::None);
         self.sources.iter().enumerate().filter(move |(_, source)| vouches(source)).map(|(index, _)| index)
@@ -165,7 +178,7 @@ impl Sources {
 
     /// Sources that would push a class if they were believed.
     pub fn failed_for(&self, class: Class) -> impl Iterator<Item = usize> {
-        let fails = move |source: &Source| source.covers.contains(class) && !source.is_believed;
+        let fails = move |source: &Source| source.traits.covers.contains(class) && !source.is_believed;
         self.sources.iter().enumerate().filter(move |(_, source)| fails(source)).map(|(index, _)| index)
     }
 

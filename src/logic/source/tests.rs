@@ -21,7 +21,9 @@ fn email() -> ClassSet {
 
 /// A webhook for `webhook`, and Dovecot with a canary for Email.
 fn sources(webhook: ClassSet) -> Sources {
-    Sources::new([(webhook, false), (email(), true)], TRUST, Canary::gap_max(EVERY, LATE), at(0))
+    let webhook = SourceTraits { covers: webhook, ..SourceTraits::default() };
+    let dovecot = SourceTraits { covers: email(), covers_hierarchy: true, has_canary: true };
+    Sources::new([webhook, dovecot], TRUST, Canary::gap_max(EVERY, LATE), at(0))
 }
 
 #[test]
@@ -105,12 +107,13 @@ fn what_is_remembered_of_canaries_is_bounded() {
 #[test]
 fn a_missing_canary_uncovers_and_its_return_begins_a_new_epoch() {
     let mut sources = sources(ClassSet::default());
-    let started = Covered { classes: email(), is_lasting: true, epochs: 0 };
+    let started = Covered { classes: email(), hierarchy: true, is_lasting: true, epochs: 0 };
     assert_eq!(sources.covered(at(1)), started);
     assert!(!sources.proven(DOVECOT, at(2)), "in time: no new epoch");
     assert!(sources.failed(DOVECOT, at(92)));
     assert!(!sources.failed(DOVECOT, at(152)), "an alarm is given once");
-    assert_eq!(sources.covered(at(93)).classes, ClassSet::default());
+    let lost = sources.covered(at(93));
+    assert_eq!((lost.classes, lost.hierarchy), (ClassSet::default(), false));
     assert_eq!(sources.failed_for(Class::Email).collect::<Vec<_>>(), [DOVECOT]);
     assert!(sources.proven(DOVECOT, at(182)));
     assert_eq!(sources.covered(at(183)), Covered { epochs: 1, ..started });
@@ -154,10 +157,10 @@ fn a_source_without_a_canary_cannot_vouch_for_one_that_failed() {
 
 #[test]
 fn a_source_that_is_only_believed_is_never_lasting() {
-    let mut sources = Sources::new([(email(), false)], TRUST, Duration::ZERO, at(0));
+    let mut sources = Sources::new([SourceTraits { covers: email(), ..SourceTraits::default() }], TRUST, Duration::ZERO, at(0));
     sources.heard(WEBHOOK, at(7));
     assert!(!sources.proven(WEBHOOK, at(8)) && !sources.unprovable(WEBHOOK, at(8)));
-    assert_eq!(sources.covered(at(9)), Covered { classes: email(), is_lasting: false, epochs: 0 });
+    assert_eq!(sources.covered(at(9)), Covered { classes: email(), hierarchy: false, is_lasting: false, epochs: 0 });
     assert_eq!(sources.source(WEBHOOK).and_then(|source| source.heard), Some(at(7)));
     // A connection that was lost, as sources with one will report it.
     assert!(sources.failed(WEBHOOK, at(10)) && sources.proven(WEBHOOK, at(20)));
