@@ -29,6 +29,7 @@ class Device:
         self.user, self.device_id = user, name + "".join(c for c in user if c.isalnum())
         self.authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.sync_key = "0"
+        self.hierarchy_key = "0"
         self.inbox: str | None = None
         self.connection = self._connect()
 
@@ -59,10 +60,11 @@ class Device:
         return self.request("OPTIONS", PATH, timeout=timeout)
 
     def folder_sync(self) -> None:
-        """The whole hierarchy; remembers the Inbox."""
-        answer = self.command("FolderSync", ("FolderHierarchy:FolderSync", [("FolderHierarchy:SyncKey", "0")]))
+        """The hierarchy, or what changed in it since the last time; remembers the Inbox."""
+        answer = self.command("FolderSync", ("FolderHierarchy:FolderSync", [("FolderHierarchy:SyncKey", self.hierarchy_key)]))
         if answer.code != 200 or wbxml.text(answer.document, "FolderHierarchy:Status") != "1":
             raise AssertionError(f"{self.user}: FolderSync answered {answer.code} {answer.document}")
+        self.hierarchy_key = wbxml.text(answer.document, "FolderHierarchy:SyncKey")
         for folder in wbxml.find_all(answer.document, "FolderHierarchy:Add"):
             if wbxml.text(folder, "FolderHierarchy:Type") == INBOX_TYPE:
                 self.inbox = wbxml.text(folder, "FolderHierarchy:ServerId")
