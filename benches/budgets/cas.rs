@@ -1,7 +1,7 @@
 //! The stand-in CAS, in a process of its own: it says where it listens, then for each line how many requests it has had.
 
+use pushgate::gateway::open_files;
 use pushgate::standin::cas::{Cas, CasOptions, Kind};
-use pushgate::standin::open_files;
 
 use super::child::{lines, say};
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use pushgate::gateway::open_files;
 use pushgate::logic::eas::{Command, FolderId, PingAnswer};
 use pushgate::standin::device::{Device, DeviceError, DeviceOptions};
-use pushgate::standin::open_files;
 use pushgate::standin::tls::{Trust, client_config};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use pushgate::gateway::open_files;
 use pushgate::logic::eas::Command;
 use pushgate::standin::cas::{Cas, CasOptions, Kind};
-use pushgate::standin::open_files;
 use serde_json::json;
 
 use crate::input;

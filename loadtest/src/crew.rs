@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use pushgate::gateway::open_files;
 use pushgate::standin::device::{Behaviour, Device, DeviceOptions};
-use pushgate::standin::open_files;
 use pushgate::standin::tally::Tally;
 use pushgate::standin::tls::{Trust, client_config};
 use pushgate::standin::webhook::Webhook;

@@ -1,7 +1,7 @@
 //! The lots as the rest of the program sees them: bounded inboxes, the counter of changes, and figures to look at.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::parked::{Parked, Peer};
 use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::eas::{DeviceId, FolderId, Mailbox};
+use crate::logic::hold::folders::Coverage;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
-use crate::logic::hold::{MailboxChange, Moment, Offer, SlotKey};
+use crate::logic::hold::{AsOf, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
 
 /// Where a mailbox lives, and its keyed hash.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,8 @@ pub(crate) enum Note {
     Park(Box<Parked>),
     Changed(Batch),
     Learn(Box<Lesson>),
-    Checked { slot: SlotKey, finding: CheckFinding, as_of: u64, number: u64 },
+    Checked { slot: SlotKey, finding: CheckFinding, as_of: AsOf, number: u64 },
+    Coverage(Coverage),
     List { filter: Box<HeldFilter>, reply: oneshot::Sender<Vec<(HeldView, Peer)>> },
     Drain { by: Moment },
     Stop,
@@ -67,7 +69,7 @@ pub(crate) struct Lesson {
 /// See the methods of the lot with the same names.
 pub(crate) enum Fact {
     Expect(Vec<FolderId>),
-    Synced { ids: Vec<FolderId>, as_of: u64 },
+    Synced { folders: Vec<(FolderId, SyncTraits)>, as_of: AsOf },
     Learnt { is_full: bool, changes: Vec<FolderChange>, as_of: u64 },
 }
 
@@ -78,6 +80,7 @@ pub(crate) struct Figures {
     pub(crate) idle: AtomicUsize,
     pub(crate) devices: AtomicUsize,
     pub(crate) mailboxes: AtomicUsize,
+    pub(crate) in_doubt: AtomicUsize,
     pub(crate) checks_waiting: AtomicUsize,
     pub(crate) wakes: AtomicU64,
 }
@@ -92,6 +95,8 @@ pub(crate) struct Door {
 impl Door {
     /// Lets a sleeping lot thread look at its inbox. One system call at most a sleep.
     pub(crate) fn knock(&self) {
+        // What was sent must be visible before the flag is read: the lot raises the flag, then looks (`LotThread::sleep`).
+        fence(Ordering::SeqCst);
         if self.is_asleep.swap(false, Ordering::SeqCst) {
             // It fails only when the poller is gone, and with it everybody who could be told.
             let _ = self.waker.wake();
@@ -165,9 +170,9 @@ impl Lots {
         Home { lot: (hash >> 24) as u32 as usize % self.0.doors.len(), hash }
     }
 
-    /// The number that everything reported so far is at or under. Read it *before* asking the backend.
-    pub(crate) fn number(&self) -> u64 {
-        self.0.number.load(Ordering::SeqCst)
+    /// The number that everything reported so far is at or under, and the time. Read it *before* asking the backend.
+    pub(crate) fn as_of(&self) -> AsOf {
+        AsOf { number: self.0.number.load(Ordering::SeqCst), at: self.now() }
     }
 
     /// A new number, above all that were read before.
@@ -193,11 +198,18 @@ impl Lots {
         self.send(home.lot, Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }))).await;
     }
 
-    /// As [`Lots::learn`], from where nobody can wait. A full inbox loses the lesson, which costs one check or Sync later.
+    /// As [`Lots::learn`], from where nobody can wait. A full inbox loses what a Sync proved, which costs one check or Sync
+    /// later; what a FolderSync taught is never repeated, so it waits in a task (at most one for each exchange that ends).
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
+        let is_repeated = !matches!(fact, Fact::Learnt { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
-        if self.0.doors[home.lot].sender.try_send(note).is_ok() {
-            self.0.doors[home.lot].knock();
+        match self.0.doors[home.lot].sender.try_send(note) {
+            Ok(()) => self.0.doors[home.lot].knock(),
+            Err(mpsc::error::TrySendError::Full(note)) if !is_repeated => {
+                let lots = self.clone();
+                tokio::spawn(async move { lots.send(home.lot, note).await });
+            }
+            Err(_) => {}
         }
     }
 
@@ -235,6 +247,16 @@ impl Lots {
     /// Held Pings.
     pub(crate) fn held(&self) -> usize {
         self.0.doors.iter().map(|door| door.figures.held.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Held Pings that wait for a check.
+    pub(crate) fn checks_waiting(&self) -> usize {
+        self.0.doors.iter().map(|door| door.figures.checks_waiting.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Held Pings of which it cannot be said that nothing changed: the backlog after a restart or a source's absence.
+    pub fn in_doubt(&self) -> usize {
+        self.0.doors.iter().map(|door| door.figures.in_doubt.load(Ordering::Relaxed)).sum()
     }
 
     /// Wake latencies so far: (median, 99th percentile) in milliseconds.

@@ -16,6 +16,7 @@ mod listener;
 mod lot_thread;
 pub mod lots;
 mod observe;
+pub mod open_files;
 mod parked;
 mod proxy_protocol;
 pub mod tls;
@@ -140,13 +141,28 @@ impl Gateway {
                 heartbeat_max_s: ping.heartbeat_max_s,
                 folders_max: ping.folders_max,
             },
-            coverage: Coverage { covered, epoch: 0, trust: notify.trust, poll: backend.poll_interval },
+            coverage: Coverage {
+                covered,
+                covers_hierarchy: notify.dovecot.is_some() && notify.dovecot_folders,
+                epoch: 0,
+                trust: notify.trust,
+                poll: backend.poll_interval,
+                settle: notify.settle,
+            },
             resolve: backend.resolve,
             resolve_gap: Duration::from_secs(1) * lots as u32 / backend.resolve_per_s,
             idle: limits.idle,
             devices_max: limits.devices_max.div_ceil(lots),
             device_forget: limits.device_forget,
+            guards: Default::default(),
         }
+    }
+
+    /// Tells every lot what the sources cover from now on (classes, and whether the folder list), and how long a proof lasts that
+    /// rests on them. What was proven before the change number `epoch` is in doubt; the lots clear it at their pace.
+    pub async fn cover(&self, (covered, covers_hierarchy): (ClassSet, bool), trust: Duration, epoch: u64) {
+        let coverage = Coverage { covered, covers_hierarchy, trust, epoch, ..self.lot_options().coverage };
+        self.lots.send_all(|| Note::Coverage(coverage)).await;
     }
 
     /// Classes that a source reports.

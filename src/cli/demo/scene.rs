@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 
 use crate::cli::arguments;
 use crate::config::Config;
+use crate::gateway::open_files;
 use crate::gateway::tls::Acceptor;
 use crate::logic::eas::{Class, ClassSet};
 use crate::standin::cas::{Cas, CasOptions, Kind};
 use crate::standin::device::{Behaviour, Device, DeviceOptions};
-use crate::standin::open_files;
 use crate::standin::tally::Tally;
 use crate::standin::tls::{ThrowAway, Trust, client_config};
 use crate::standin::webhook::Webhook;
