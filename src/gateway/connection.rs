@@ -85,7 +85,12 @@ impl Stage {
         Busy(self.clone())
     }
 
+    /// Nothing while an earlier answer is on its way: what hyper has not written by then would be lost. (For the same reason
+    /// hyper must not save up answers to pipelined requests, `pipeline_flush`.)
     fn take_hold(&self) -> Option<Box<Hold>> {
+        if self.is_writing.load(Ordering::Relaxed) {
+            return None;
+        }
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -171,7 +176,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         service_fn(move |request| exchange::answer(gateway.clone(), stage.clone(), peer, request))
     };
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max).pipeline_flush(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max);
     let mut connection = builder.serve_connection(TokioIo::new(watched), service);
     let mut draining = gateway.draining.subscribe();
     let end = {

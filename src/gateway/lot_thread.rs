@@ -182,12 +182,17 @@ impl LotThread {
         self.lot.held_views(now).filter(matches).filter_map(with_peer).take(filter.limit).collect()
     }
 
-    /// Makes the poller watch a new slot's socket. One that is readable or gone already shows at once.
+    /// Makes the poller watch a new slot's socket. One that is readable or gone already shows at once; what came along
+    /// with the request shows only here.
     fn register(&mut self, slot: SlotKey) {
         let Some(parked) = self.lot.connection_mut(slot) else { return };
         if let Err(error) = self.inbox.poll.registry().register(&mut parked.stream, token(slot), Interest::READABLE) {
             tracing::warn!(%error, "a connection could not be watched and is closed");
-            self.close(slot);
+            return self.close(slot);
+        }
+        // One that is not held is being answered, which looks at what came after it by itself.
+        if self.lot.is_held(slot) {
+            self.receive(slot, 0);
         }
     }
 
@@ -198,6 +203,10 @@ impl LotThread {
         }
         if event.is_readable() || event.is_error() || event.is_read_closed() {
             self.read(slot);
+        }
+        // Behind a request that waits for its turn the end cannot be read, and the Ping in front would outlive its device.
+        if (event.is_error() || event.is_read_closed()) && self.lot.is_held(slot) {
+            self.hung_up(slot);
         }
     }
 
@@ -216,27 +225,37 @@ impl LotThread {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return self.hung_up(slot),
             };
-            match parked.wire.receive(&mut parked.received, &self.scratch.read[..count]) {
-                Ok(Incoming::Nothing) => {}
-                Ok(Incoming::Data) if is_held => return,
-                Ok(Incoming::Data) => return self.resume(slot),
-                Ok(Incoming::Closed) => {
-                    self.scratch.sealed.clear();
-                    parked.wire.seal_close_notify(&mut self.scratch.sealed);
-                    // A courtesy to a peer that is leaving.
-                    let _ = parked.stream.write(&self.scratch.sealed);
-                    return self.hung_up(slot);
-                }
-                Err(error) => {
-                    self.scratch.sealed.clear();
-                    parked.wire.seal_alert(error, &mut self.scratch.sealed);
-                    let _ = parked.stream.write(&self.scratch.sealed);
-                    tracing::debug!(peer = %parked.peer, error = error.label(), "a parked connection broke the TLS rules");
-                    metrics::counter!(crate::telemetry::metrics::TLS_ERRORS_TOTAL.name, "error" => error.label()).increment(1);
-                    return self.hung_up(slot);
-                }
+            if self.receive(slot, count) {
+                return;
             }
         }
+    }
+
+    /// Opens what waits and the first `count` bytes just read. Returns whether that is the end of reading for now.
+    fn receive(&mut self, slot: SlotKey, count: usize) -> bool {
+        let is_held = self.lot.is_held(slot);
+        let Some(parked) = self.lot.connection_mut(slot) else { return true };
+        match parked.wire.receive(&mut parked.received, &self.scratch.read[..count]) {
+            Ok(Incoming::Nothing) => return false,
+            Ok(Incoming::Data) if is_held => {}
+            Ok(Incoming::Data) => self.resume(slot),
+            Ok(Incoming::Closed) => {
+                self.scratch.sealed.clear();
+                parked.wire.seal_close_notify(&mut self.scratch.sealed);
+                // A courtesy to a peer that is leaving.
+                let _ = parked.stream.write(&self.scratch.sealed);
+                self.hung_up(slot);
+            }
+            Err(error) => {
+                self.scratch.sealed.clear();
+                parked.wire.seal_alert(error, &mut self.scratch.sealed);
+                let _ = parked.stream.write(&self.scratch.sealed);
+                tracing::debug!(peer = %parked.peer, error = error.label(), "a parked connection broke the TLS rules");
+                metrics::counter!(crate::telemetry::metrics::TLS_ERRORS_TOTAL.name, "error" => error.label()).increment(1);
+                self.hung_up(slot);
+            }
+        }
+        true
     }
 
     fn perform_outputs(&mut self) {
