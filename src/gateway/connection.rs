@@ -176,6 +176,8 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         service_fn(move |request| exchange::answer(gateway.clone(), stage.clone(), peer, request))
     };
     let mut builder = http1::Builder::new();
+    // Old devices compare header names letter by letter.
+    builder.preserve_header_case(true).title_case_headers(true);
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max);
     let mut connection = builder.serve_connection(TokioIo::new(watched), service);
     let mut draining = gateway.draining.subscribe();
