@@ -34,7 +34,7 @@ impl Check {
         gateway.checks_running.fetch_add(1, Ordering::Relaxed);
         let task = gateway.runtime.spawn(async move {
             let gateway = &turn.gateway;
-            let as_of = gateway.lots.number();
+            let as_of = gateway.lots.as_of();
             let route = Route {
                 mailbox: self.mailbox,
                 command: "Ping",

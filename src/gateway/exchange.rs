@@ -205,14 +205,17 @@ impl Exchange {
                 let Some(pupil) = pupil else { return Ok(None) };
                 // Strangers make no entries; what they prove counts only from the answer on.
                 if is_known && !asked.is_empty() {
-                    pupil.expect(asked.clone()).await;
+                    pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
                 }
-                let as_of = self.gateway.lots.number();
+                let as_of = self.gateway.lots.as_of();
                 Some(Box::new(SyncWatcher::new(pupil, asked, as_of)))
             }
             Command::FolderSync => {
                 let request = FolderSyncRequest::parse(body)?;
-                let as_of = self.gateway.lots.number();
+                if let Some(pupil) = pupil.as_ref().filter(|_| is_known) {
+                    pupil.expect(Vec::new()).await;
+                }
+                let as_of = self.gateway.lots.as_of().number;
                 pupil.map(|pupil| Box::new(FolderSyncWatcher::new(pupil, request.sync_key == "0", as_of)) as Box<dyn Watcher>)
             }
             _ => {

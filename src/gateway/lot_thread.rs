@@ -21,8 +21,8 @@ use super::tls::Incoming;
 use crate::config::limits::LOT_TURN_NOTES_MAX;
 use crate::logic::answer::write_answer;
 use crate::logic::eas::PingFolder;
-use crate::logic::hold::lot::HeldView;
-use crate::logic::hold::{Lot, Moment, Outcome, Output, SlotKey};
+use crate::logic::hold::lot::{CheckFinding, HeldView};
+use crate::logic::hold::{Lot, Moment, Outcome, Output, SlotKey, Who};
 use crate::telemetry::metrics::{HEARTBEAT_SECONDS, HOLD_SECONDS, PINGS_TOTAL, WAKE_SECONDS};
 
 /// Socket events taken at once.
@@ -166,10 +166,11 @@ impl LotThread {
 
     fn learn(&mut self, lesson: Lesson, now: Moment) {
         let Lesson { hash, mailbox, device, fact } = lesson;
+        let who = Who { hash, mailbox: &mailbox, device: &device };
         match fact {
-            Fact::Expect(ids) => self.lot.expect(hash, &mailbox, &device, ids.iter().map(|id| id.as_str()), now),
-            Fact::Synced { ids, as_of } => self.lot.synced(hash, &mailbox, &device, ids.iter().map(|id| id.as_str()), as_of, now),
-            Fact::Learnt { is_full, changes, as_of } => self.lot.learnt(hash, &mailbox, &device, is_full, &changes, as_of, now),
+            Fact::Expect(ids) => self.lot.expect(&who, ids.iter().map(|id| id.as_str()), now),
+            Fact::Synced { folders, as_of } => self.lot.synced(&who, folders.iter().map(|(id, traits)| (id.as_str(), *traits)), as_of, now),
+            Fact::Learnt { is_full, changes, as_of } => self.lot.learnt(&who, is_full, &changes, as_of, now),
         }
     }
 
@@ -404,6 +405,9 @@ impl LotThread {
             let Some(slot) = self.lot.start_check() else { return };
             let folders: Vec<PingFolder> = self.lot.watched(slot);
             let Some((peer, recipe)) = self.lot.connection(slot).and_then(|p| Some((p.peer, p.extra.as_ref()?.recipe.as_ref()?))) else {
+                // Nothing to ask with, which only a lot that asks needlessly would find: it must not wait for ever.
+                let as_of = self.gateway.lots.as_of();
+                self.lot.checked(slot, &CheckFinding::Failed, as_of, as_of.number, as_of.at);
                 continue;
             };
             let (target, headers) = recipe.unpack();
@@ -420,6 +424,7 @@ impl LotThread {
         figures.idle.store(self.lot.idle_count(), Ordering::Relaxed);
         figures.devices.store(self.lot.registry().device_count(), Ordering::Relaxed);
         figures.mailboxes.store(self.lot.registry().mailbox_count(), Ordering::Relaxed);
+        figures.in_doubt.store(self.lot.doubt_count(), Ordering::Relaxed);
         figures.checks_waiting.store(self.lot.checks_waiting(), Ordering::Relaxed);
         if !self.wakes.is_empty() {
             let mut histogram = self.gateway.lots.0.wakes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -12,7 +12,7 @@ use super::parked::{Parked, Peer};
 use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::eas::{DeviceId, FolderId, Mailbox};
 use crate::logic::hold::lot::{CheckFinding, HeldView};
-use crate::logic::hold::{MailboxChange, Moment, Offer, SlotKey};
+use crate::logic::hold::{AsOf, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
 
 /// Where a mailbox lives, and its keyed hash.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub(crate) enum Note {
     Park(Box<Parked>),
     Changed(Batch),
     Learn(Box<Lesson>),
-    Checked { slot: SlotKey, finding: CheckFinding, as_of: u64, number: u64 },
+    Checked { slot: SlotKey, finding: CheckFinding, as_of: AsOf, number: u64 },
     List { filter: Box<HeldFilter>, reply: oneshot::Sender<Vec<(HeldView, Peer)>> },
     Drain { by: Moment },
     Stop,
@@ -67,7 +67,7 @@ pub(crate) struct Lesson {
 /// See the methods of the lot with the same names.
 pub(crate) enum Fact {
     Expect(Vec<FolderId>),
-    Synced { ids: Vec<FolderId>, as_of: u64 },
+    Synced { folders: Vec<(FolderId, SyncTraits)>, as_of: AsOf },
     Learnt { is_full: bool, changes: Vec<FolderChange>, as_of: u64 },
 }
 
@@ -78,6 +78,7 @@ pub(crate) struct Figures {
     pub(crate) idle: AtomicUsize,
     pub(crate) devices: AtomicUsize,
     pub(crate) mailboxes: AtomicUsize,
+    pub(crate) in_doubt: AtomicUsize,
     pub(crate) checks_waiting: AtomicUsize,
     pub(crate) wakes: AtomicU64,
 }
@@ -165,9 +166,9 @@ impl Lots {
         Home { lot: (hash >> 24) as u32 as usize % self.0.doors.len(), hash }
     }
 
-    /// The number that everything reported so far is at or under. Read it *before* asking the backend.
-    pub(crate) fn number(&self) -> u64 {
-        self.0.number.load(Ordering::SeqCst)
+    /// The number that everything reported so far is at or under, and the time. Read it *before* asking the backend.
+    pub(crate) fn as_of(&self) -> AsOf {
+        AsOf { number: self.0.number.load(Ordering::SeqCst), at: self.now() }
     }
 
     /// A new number, above all that were read before.
@@ -235,6 +236,11 @@ impl Lots {
     /// Held Pings.
     pub(crate) fn held(&self) -> usize {
         self.0.doors.iter().map(|door| door.figures.held.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Held Pings of which it cannot be said that nothing changed: the backlog after a restart or a source's absence.
+    pub fn in_doubt(&self) -> usize {
+        self.0.doors.iter().map(|door| door.figures.in_doubt.load(Ordering::Relaxed)).sum()
     }
 
     /// Wake latencies so far: (median, 99th percentile) in milliseconds.

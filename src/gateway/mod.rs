@@ -141,12 +141,20 @@ impl Gateway {
                 heartbeat_max_s: ping.heartbeat_max_s,
                 folders_max: ping.folders_max,
             },
-            coverage: Coverage { covered, epoch: 0, trust: notify.trust, poll: backend.poll_interval },
+            coverage: Coverage {
+                covered,
+                covers_hierarchy: notify.dovecot.is_some(),
+                epoch: 0,
+                trust: notify.trust,
+                poll: backend.poll_interval,
+                settle: notify.settle,
+            },
             resolve: backend.resolve,
             resolve_gap: Duration::from_secs(1) * lots as u32 / backend.resolve_per_s,
             idle: limits.idle,
             devices_max: limits.devices_max.div_ceil(lots),
             device_forget: limits.device_forget,
+            guards: Default::default(),
         }
     }
 

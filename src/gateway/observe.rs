@@ -6,6 +6,7 @@ use crate::logic::eas::folder_change::{FolderAnswer, FolderOrder, FolderRequest}
 use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader};
 use crate::logic::eas::sync::{SyncObserver, SyncRequest};
 use crate::logic::eas::{DeviceId, FolderId, Mailbox, status};
+use crate::logic::hold::{AsOf, SyncTraits};
 
 /// Whose traffic it is, and where to tell.
 #[derive(Clone)]
@@ -17,7 +18,8 @@ pub(crate) struct Pupil {
 }
 
 impl Pupil {
-    /// Before a Sync is forwarded: from here on, changes to these folders count. The number to compare with is read after this.
+    /// Before a Sync or FolderSync is forwarded: from here on, changes to the device's folder list and to these folders count.
+    /// The number to compare with is read after this.
     pub(crate) async fn expect(&self, ids: Vec<FolderId>) {
         self.lots.learn(self.home, self.mailbox.clone(), self.device.clone(), Fact::Expect(ids)).await;
     }
@@ -28,52 +30,53 @@ impl Pupil {
 }
 
 /// Folders that a Sync will bring in step if its answer says so: those that asked for changes since a key.
-pub(crate) fn proving(request: &SyncRequest) -> Vec<FolderId> {
+pub(crate) fn proving(request: &SyncRequest) -> Vec<Asked> {
     let asks = request.collections.iter().filter(|c| c.sync_key != "0" && c.get_changes != Some(false));
-    asks.filter_map(|collection| collection.id.clone()).collect()
+    asks.filter_map(|c| Some(Asked { id: c.id.clone()?, sent: c.has_commands })).collect()
+}
+
+/// A folder that a Sync asks about.
+pub(crate) struct Asked {
+    pub(crate) id: FolderId,
+    /// It also sends changes of the device's own (or fetches items: from outside these look alike).
+    sent: bool,
 }
 
 /// Watches a Sync's answer.
 pub(crate) struct SyncWatcher {
     pupil: Pupil,
-    asked: Vec<FolderId>,
-    as_of: u64,
+    asked: Vec<Asked>,
+    as_of: AsOf,
     observer: Option<SyncObserver>,
-    is_empty: bool,
 }
 
 impl SyncWatcher {
-    pub(crate) fn new(pupil: Pupil, asked: Vec<FolderId>, as_of: u64) -> Self {
-        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()), is_empty: true }
+    pub(crate) fn new(pupil: Pupil, asked: Vec<Asked>, as_of: AsOf) -> Self {
+        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()) }
     }
 }
 
 impl Watcher for SyncWatcher {
     fn push(&mut self, bytes: &[u8]) {
-        self.is_empty &= bytes.is_empty();
         if self.observer.as_mut().is_some_and(|observer| observer.push(bytes).is_err()) {
             self.observer = None;
         }
     }
 
     fn finish(&mut self) {
-        // No body: nothing changed in anything that was asked for (12.1 and later).
-        if self.is_empty {
-            let ids = std::mem::take(&mut self.asked);
-            return self.pupil.tell(Fact::Synced { ids, as_of: self.as_of });
-        }
-        let Some(Ok(answer)) = self.observer.take().map(SyncObserver::finish) else { return };
+        let Some(answer) = self.observer.take().and_then(|observer| observer.finish().ok()) else { return };
         if answer.status.is_some_and(|s| s != status::OK) {
             return;
         }
-        // Servers leave out collections without changes; but one that cut its answer short may have left out others too.
+        // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short may
+        // have left out others too.
         let is_cut = answer.collections.iter().any(|c| c.more_available);
-        let in_step = |id: &FolderId| match answer.collections.iter().find(|c| c.id.as_ref() == Some(id)) {
-            Some(collection) => collection.is_in_step(),
-            None => !is_cut,
+        let in_step = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
+            Some(found) => found.is_in_step().then_some((id, SyncTraits { brought: found.server_commands > 0, sent })),
+            None => (!is_cut).then_some((id, SyncTraits { brought: false, sent })),
         };
-        let ids: Vec<FolderId> = self.asked.drain(..).filter(in_step).collect();
-        self.pupil.tell(Fact::Synced { ids, as_of: self.as_of });
+        let folders = self.asked.drain(..).filter_map(in_step).collect();
+        self.pupil.tell(Fact::Synced { folders, as_of: self.as_of });
     }
 }
 

@@ -6,10 +6,12 @@
 //!
 //! * [`lot`]: the state machine. * [`slab`]: slots by index and generation. * [`wheel`]: one timer a slot.
 //! * [`registry`]: mailboxes and their devices. * [`folders`]: a device's folders and its freshness in each.
-//! * [`change`]: what a notification source says. * [`moment`]: time as an argument.
+//! * [`change`]: what a notification source says. * [`moment`]: time as an argument. * `guards`: for the simulation.
 
 pub mod change;
 pub mod folders;
+#[doc(hidden)]
+pub mod guards;
 pub mod lot;
 pub mod moment;
 pub mod path;
@@ -18,6 +20,7 @@ pub mod slab;
 pub mod wheel;
 
 pub use change::{MailboxChange, Scope};
-pub use lot::{Lot, LotOptions, Offer, Outcome, Output, Resolve};
+pub use folders::{AsOf, SyncTraits};
+pub use lot::{Lot, LotOptions, Offer, Outcome, Output, Resolve, Who};
 pub use moment::Moment;
 pub use slab::SlotKey;

@@ -24,6 +24,17 @@ impl DeviceIndex {
     }
 }
 
+/// Whose Ping or traffic it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Who<'a> {
+    /// Keyed hash of the mailbox name.
+    pub hash: u64,
+    /// Whose mailbox.
+    pub mailbox: &'a Mailbox,
+    /// Which device.
+    pub device: &'a DeviceId,
+}
+
 /// A device of a mailbox.
 #[derive(Debug)]
 pub struct Device {
@@ -43,8 +54,14 @@ pub struct Device {
     pub has_folders: bool,
     /// Number of the last change of the folder list itself.
     pub hierarchy_change: u64,
-    /// Number up to which its folder list is in step.
+    /// Number up to which its folder list is in step; without a proof, the last number before it was known.
     pub hierarchy_fresh: u64,
+    /// A FolderSync proved it.
+    pub is_hierarchy_proven: bool,
+    /// Tick of its turn to be told to Sync because of doubt; 0: none. A Ping sent anew keeps it.
+    pub turn: u32,
+    /// Its place in what is spread out over devices.
+    pub spread: u8,
     /// Its folders.
     pub folders: FolderTable,
 }
@@ -60,6 +77,13 @@ impl Device {
     /// The next device of the same mailbox.
     pub fn next(&self) -> Option<DeviceKey> {
         self.next
+    }
+
+    /// Its folder list is in step up to a number read before it was asked for.
+    pub fn prove_hierarchy(&mut self, as_of: u64) {
+        if as_of >= self.hierarchy_fresh {
+            (self.hierarchy_fresh, self.is_hierarchy_proven) = (as_of, true);
+        }
     }
 }
 
@@ -115,13 +139,14 @@ impl Registry {
     }
 
     /// A device that is remembered.
-    pub fn find(&self, hash: u64, name: &Mailbox, id: &DeviceId) -> Option<DeviceKey> {
-        self.devices_of(hash, name).find(|key| self.devices.get(*key).is_some_and(|d| d.id == *id))
+    pub fn find(&self, who: &Who<'_>) -> Option<DeviceKey> {
+        self.devices_of(who.hash, who.mailbox).find(|key| self.devices.get(*key).is_some_and(|d| d.id == *who.device))
     }
 
     /// The device, made when it is new; `devices_max` bounds the lot. `None` when everything is held and full.
-    pub fn find_or_add(&mut self, hash: u64, name: &Mailbox, id: &DeviceId, now_s: u32, devices_max: usize) -> Option<DeviceKey> {
-        if let Some(key) = self.find(hash, name, id) {
+    pub fn find_or_add(&mut self, who: &Who<'_>, now_s: u32, last_number: u64, devices_max: usize) -> Option<DeviceKey> {
+        let &Who { hash, mailbox: name, .. } = who;
+        if let Some(key) = self.find(who) {
             if let Some(device) = self.devices.get_mut(key) {
                 device.seen_s = now_s;
             }
@@ -140,7 +165,7 @@ impl Registry {
             let victim = idle.min_by_key(|k| self.devices.get(*k).map(|d| d.seen_s))?;
             self.forget(victim);
         }
-        Some(self.add(hash, name, id, now_s))
+        Some(self.add(who, now_s, last_number))
     }
 
     /// Forgets devices unseen since before `since_s`, looking at no more than `max` of them.
@@ -154,7 +179,8 @@ impl Registry {
         }
     }
 
-    fn add(&mut self, hash: u64, name: &Mailbox, id: &DeviceId, now_s: u32) -> DeviceKey {
+    fn add(&mut self, who: &Who<'_>, now_s: u32, last_number: u64) -> DeviceKey {
+        let &Who { hash, mailbox: name, device: id } = who;
         let mailbox = self.find_mailbox(hash, name).unwrap_or_else(|| {
             let key = self.mailboxes.insert(MailboxRecord { hash, name: name.clone(), first: None, devices: 0 });
             let mailboxes = &self.mailboxes;
@@ -172,9 +198,16 @@ impl Registry {
             unheeded: 0,
             has_folders: false,
             hierarchy_change: 0,
-            hierarchy_fresh: 0,
+            hierarchy_fresh: last_number,
+            is_hierarchy_proven: false,
+            turn: 0,
+            spread: 0,
             folders: FolderTable::default(),
         });
+        if let Some(device) = self.devices.get_mut(key) {
+            // Any mixing does: neighbours must differ, and devices of one mailbox too.
+            device.spread = ((hash ^ u64::from(key.index)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8;
+        }
         if let Some(record) = self.mailboxes.get_mut(mailbox) {
             (record.first, record.devices) = (Some(key), record.devices + 1);
         }
@@ -215,6 +248,38 @@ impl Registry {
                 entry.remove();
             }
         }
+    }
+
+    /// Whether lists, counts and the index agree; a sentence about the first that does not.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        let mut listed = 0;
+        for (key, record) in self.mailboxes.iter() {
+            let devices: Vec<DeviceKey> = self.devices_of(record.hash, &record.name).collect();
+            listed += devices.len();
+            if self.find_mailbox(record.hash, &record.name) != Some(key) {
+                return Err(format!("mailbox {:?} is not found by its hash", record.name));
+            }
+            if devices.is_empty() || devices.len() != usize::from(record.devices) {
+                return Err(format!("mailbox {:?} counts {} devices and lists {}", record.name, record.devices, devices.len()));
+            }
+            if devices.iter().any(|device| self.devices.get(*device).is_none_or(|d| d.mailbox != key)) {
+                return Err(format!("mailbox {:?} lists a device of another", record.name));
+            }
+        }
+        match listed == self.devices.len() && self.by_hash.len() == self.mailboxes.len() {
+            true => Ok(()),
+            false => Err(format!(
+                "{} devices, {listed} listed; {} mailboxes, {} found",
+                self.devices.len(),
+                self.mailboxes.len(),
+                self.by_hash.len()
+            )),
+        }
+    }
+
+    /// All devices that are remembered.
+    pub fn devices(&self) -> impl Iterator<Item = (DeviceKey, &Device)> {
+        self.devices.iter()
     }
 
     fn unlink(&mut self, mailbox: SlotKey, key: DeviceKey, next: Option<DeviceKey>) {

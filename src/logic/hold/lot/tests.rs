@@ -1,9 +1,11 @@
 //! Behaviour of the lot, with a hand-driven clock.
 
 use super::*;
-use crate::logic::eas::folder_sync::{Folder, FolderType};
+use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderType};
 use crate::logic::eas::ping::PingFolder;
 use crate::logic::eas::{Class, ClassSet};
+use crate::logic::hold::folders::{AsOf, SyncTraits};
+use crate::logic::hold::{MailboxChange, Scope};
 
 /// A lot with Email and Calendar covered by a source, driven by hand.
 struct Scene {
@@ -17,15 +19,18 @@ fn options(resolve: Resolve) -> LotOptions {
         ping: PingBounds { heartbeat_min_s: 60, heartbeat_max_s: 3_540, folders_max: 5 },
         coverage: Coverage {
             covered: ClassSet::from_iter([Class::Email, Class::Calendar]),
+            covers_hierarchy: false,
             epoch: 0,
             trust: Duration::from_secs(3_600),
             poll: Duration::from_secs(300),
+            settle: Duration::from_secs(5),
         },
         resolve,
         resolve_gap: Duration::from_millis(50),
         idle: Duration::from_secs(3_600),
         devices_max: 1_000,
         device_forget: Duration::from_secs(86_400),
+        guards: Guards::default(),
     }
 }
 
@@ -51,6 +56,7 @@ fn ping(heartbeat_s: u32, folders: &[(&str, Class)]) -> PingRequest {
     }
 }
 
+const FETCHED: SyncTraits = SyncTraits { brought: true, sent: false };
 const INBOX: &[(&str, Class)] = &[("5", Class::Email)];
 
 impl Scene {
@@ -59,11 +65,26 @@ impl Scene {
         self.lot.offer(offer, self.now)
     }
 
-    /// A Sync of folder 5 passes through and ends in step.
+    /// A Sync of folders 5 and 1 passes through, brings something and ends in step.
     fn sync(&mut self, who: &str, id: &str) {
-        let ids = ["5", "1"];
-        self.lot.expect(7, &mailbox(who), &device(id), ids.into_iter(), self.now);
-        self.lot.synced(7, &mailbox(who), &device(id), ids.into_iter(), self.number, self.now);
+        self.expect(who, id, &["5", "1"]);
+        self.synced(who, id, &["5", "1"], SyncTraits { brought: true, sent: false }, self.number);
+    }
+
+    fn expect(&mut self, who: &str, id: &str, ids: &[&str]) {
+        let (mailbox, device) = (mailbox(who), device(id));
+        self.lot.expect(&Who { hash: 7, mailbox: &mailbox, device: &device }, ids.iter().copied(), self.now);
+    }
+
+    fn synced(&mut self, who: &str, id: &str, ids: &[&str], traits: SyncTraits, number: u64) {
+        let (mailbox, device) = (mailbox(who), device(id));
+        let as_of = AsOf { number, at: self.now };
+        self.lot.synced(&Who { hash: 7, mailbox: &mailbox, device: &device }, ids.iter().map(|id| (*id, traits)), as_of, self.now);
+    }
+
+    fn checked(&mut self, slot: SlotKey, finding: &CheckFinding, as_of: u64, number: u64) {
+        self.lot.checked(slot, finding, AsOf { number: as_of, at: self.now }, number, self.now);
+        self.number = self.number.max(number);
     }
 
     fn change(&mut self, who: &str, scope: Scope) -> usize {
@@ -100,7 +121,14 @@ impl Scene {
             })
         };
         let changes: Vec<_> = folders.iter().map(add).collect();
-        self.lot.learnt(7, &mailbox(who), &device(id), true, &changes, self.number, self.now);
+        self.learn(who, id, true, &changes, self.number);
+    }
+}
+
+impl Scene {
+    fn learn(&mut self, who: &str, id: &str, is_full: bool, changes: &[FolderChange], as_of: u64) {
+        let (mailbox, device) = (mailbox(who), device(id));
+        self.lot.learnt(&Who { hash: 7, mailbox: &mailbox, device: &device }, is_full, changes, as_of, self.now);
     }
 }
 
@@ -142,10 +170,10 @@ fn a_change_just_before_parking_is_not_lost() {
 #[test]
 fn a_change_while_the_sync_is_under_way_is_not_lost() {
     let mut s = scene(Resolve::Check);
-    s.lot.expect(7, &mailbox("hew"), &device("a"), ["5"].into_iter(), s.now);
+    s.expect("hew", "a", &["5"]);
     let as_of = s.number;
     s.change("hew", Scope::Class(Class::Email));
-    s.lot.synced(7, &mailbox("hew"), &device("a"), ["5"].into_iter(), as_of, s.now);
+    s.synced("hew", "a", &["5"], FETCHED, as_of);
     let slot = s.offer("hew", "a", ping(900, INBOX));
     assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
 }
@@ -156,7 +184,7 @@ fn a_proof_from_before_the_folder_was_known_proves_nothing() {
     let as_of = s.number;
     s.change("hew", Scope::Mailbox);
     s.offer("hew", "a", ping(900, INBOX));
-    s.lot.synced(7, &mailbox("hew"), &device("a"), ["5"].into_iter(), as_of, s.now);
+    s.synced("hew", "a", &["5"], FETCHED, as_of);
     assert!(s.lot.start_check().is_some(), "still in doubt");
 }
 
@@ -230,7 +258,7 @@ fn a_device_never_seen_is_checked_once_and_then_held() {
     let mut s = scene(Resolve::Check);
     let slot = s.offer("hew", "a", ping(900, INBOX));
     assert_eq!((s.lot.start_check(), s.lot.start_check()), (Some(slot), None));
-    s.lot.checked(slot, &CheckFinding::Unchanged, 1, 2, s.now);
+    s.checked(slot, &CheckFinding::Unchanged, 1, 2);
     s.wait(10);
     assert_eq!((s.answers(), s.lot.start_check(), s.lot.held_count()), (vec![], None, 1));
 }
@@ -240,7 +268,7 @@ fn a_check_that_finds_changes_wakes_with_them() {
     let mut s = scene(Resolve::Check);
     let slot = s.offer("hew", "a", ping(900, INBOX));
     s.lot.start_check();
-    s.lot.checked(slot, &CheckFinding::Changed(vec![FolderId::new("5").expect("short")]), 1, 2, s.now);
+    s.checked(slot, &CheckFinding::Changed(vec![FolderId::new("5").expect("short")]), 1, 2);
     assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
 }
 
@@ -252,7 +280,7 @@ fn a_notification_overtakes_a_running_check_and_cancels_it() {
     s.change("hew", Scope::Mailbox);
     let outputs: Vec<_> = std::iter::from_fn(|| s.lot.poll_output()).collect();
     assert!(outputs.contains(&Output::CancelCheck { slot }), "{outputs:?}");
-    s.lot.checked(slot, &CheckFinding::Unchanged, 1, 3, s.now);
+    s.checked(slot, &CheckFinding::Unchanged, 1, 3);
     assert_eq!(s.answers(), [], "a late finding changes nothing");
 }
 
@@ -261,7 +289,7 @@ fn a_failed_check_is_asked_again() {
     let mut s = scene(Resolve::Check);
     let slot = s.offer("hew", "a", ping(900, INBOX));
     s.lot.start_check();
-    s.lot.checked(slot, &CheckFinding::Failed, 1, 2, s.now);
+    s.checked(slot, &CheckFinding::Failed, 1, 2);
     assert_eq!(s.lot.start_check(), None);
     s.wait(31);
     assert_eq!(s.lot.start_check(), Some(slot));
@@ -281,8 +309,8 @@ fn doubt_is_cleared_by_a_sync_at_the_set_rate() {
 fn classes_without_a_source_are_polled() {
     let mut s = scene(Resolve::Sync);
     let folders = [("5", Class::Email), ("9", Class::Contacts)];
-    s.lot.expect(7, &mailbox("hew"), &device("a"), ["5", "9"].into_iter(), s.now);
-    s.lot.synced(7, &mailbox("hew"), &device("a"), ["5", "9"].into_iter(), s.number, s.now);
+    s.expect("hew", "a", &["5", "9"]);
+    s.synced("hew", "a", &["5", "9"], FETCHED, s.number);
     let slot = s.offer("hew", "a", ping(900, &folders));
     assert_eq!(s.lot.start_check(), None, "just synced");
     s.wait(301);
@@ -296,7 +324,7 @@ fn a_source_that_was_away_puts_everything_in_doubt() {
     let slot = s.offer("hew", "a", ping(900, INBOX));
     s.lot.set_coverage(Coverage { epoch: 50, ..options(Resolve::Check).coverage }, s.now);
     assert_eq!(s.lot.start_check(), Some(slot));
-    s.lot.checked(slot, &CheckFinding::Unchanged, 60, 61, s.now);
+    s.checked(slot, &CheckFinding::Unchanged, 60, 61);
     s.wait(60);
     assert_eq!(s.lot.start_check(), None);
 }
@@ -337,8 +365,8 @@ fn a_new_folder_elsewhere_answers_status_7_until_the_folders_are_learnt() {
 fn an_unknown_folder_name_wakes_every_email_folder_and_nothing_else() {
     let mut s = scene(Resolve::Check);
     s.teach("hew", "a", &[("5", "Inbox", 2), ("6", "Work", 12), ("1", "Calendar", 8)]);
-    s.lot.expect(7, &mailbox("hew"), &device("a"), ["5", "6", "1"].into_iter(), s.now);
-    s.lot.synced(7, &mailbox("hew"), &device("a"), ["5", "6", "1"].into_iter(), s.number, s.now);
+    s.expect("hew", "a", &["5", "6", "1"]);
+    s.synced("hew", "a", &["5", "6", "1"], FETCHED, s.number);
     let folders = [("5", Class::Email), ("6", Class::Email), ("1", Class::Calendar)];
     s.offer("hew", "a", ping(900, &folders));
     s.change("hew", Scope::FolderName("Nobody knows".into()));
@@ -377,7 +405,7 @@ fn unseen_devices_are_forgotten_and_the_number_remembered_is_bounded() {
     let mut lot = Lot::<&str>::new(LotOptions { devices_max: 10, ..options(Resolve::Check) });
     for i in 0..50u64 {
         let name = mailbox(&format!("user{i}"));
-        lot.expect(i, &name, &device("a"), ["5"].into_iter(), Moment(i * 1_000_000));
+        lot.expect(&Who { hash: i, mailbox: &name, device: &device("a") }, ["5"].into_iter(), Moment(i * 1_000_000));
         assert!(lot.registry().device_count() <= 10);
     }
     let mut s = scene(Resolve::Check);

@@ -1,0 +1,190 @@
+//! What a Ping, a Sync and a FolderSync do to the table: rows come, go and change their names.
+
+use std::borrow::Cow;
+
+use super::entry::{Entry, GONE, NESTED, WATCHED};
+use super::{FolderTable, View, id_of};
+use crate::config::limits::TABLE_FOLDERS_MAX;
+use crate::logic::eas::folder_sync::{Folder, FolderChange};
+use crate::logic::eas::{Class, FolderId};
+use crate::logic::hold::path;
+
+/// Type of the Inbox, whose name on the mail server is INBOX whatever EAS calls it.
+const INBOX_TYPE: u8 = 2;
+
+impl FolderTable {
+    /// Replaces the watched set as a whole (MS-ASCMD: the list is never merged).
+    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Class)>, last_number: u64, view: &View<'_>) {
+        for entry in &mut self.entries {
+            entry.flags &= !WATCHED;
+            if !view.guards.list_replaced {
+                entry.change = entry.change.min(entry.fresh);
+            }
+        }
+        self.edit(last_number, |edit| {
+            edit.rows.retain(|(_, e)| e.flags & GONE == 0);
+            for (id, class) in folders {
+                // There is room: a Ping names no more folders than a table holds.
+                if let Some(entry) = edit.entry(id) {
+                    entry.flags |= WATCHED;
+                    // A learnt type decides the class; what the Ping says only fills the gap.
+                    entry.class = entry.class.or(Some(class));
+                }
+            }
+        });
+    }
+
+    /// Makes room for folders that a Sync is about to bring in step, so that a change during the Sync is not missed.
+    pub fn expect<'a>(&mut self, ids: impl Iterator<Item = &'a str>, last_number: u64) {
+        let missing: Vec<&str> = ids.filter(|id| self.find(id).is_none()).collect();
+        if !missing.is_empty() {
+            self.edit(last_number, |edit| {
+                for id in missing {
+                    // Without room it stays unknown, and so in doubt when it is watched.
+                    let _ = edit.entry(id);
+                }
+            });
+        }
+    }
+
+    /// Applies what a FolderSync (or FolderCreate, …) taught; `is_full` after key 0 replaces the table.
+    pub fn learn(&mut self, is_full: bool, changes: &[FolderChange], last_number: u64) {
+        let is_listed = |id: &str| changes.iter().any(|change| added(change).is_some_and(|folder| folder.id.as_str() == id));
+        self.edit(last_number, |edit| {
+            if is_full {
+                // Freshness belongs to ids, and survives; what the server no longer has does not.
+                edit.rows.retain_mut(|(id, entry)| is_listed(id) || bury(entry));
+            }
+            for change in changes {
+                match change {
+                    FolderChange::Add(folder) => drop(edit.place(folder)),
+                    FolderChange::Update(folder) => {
+                        if edit.place(folder) {
+                            edit.forget_nested_paths(&folder.id);
+                        }
+                    }
+                    FolderChange::Delete(id) => edit.rows.retain_mut(|(known, entry)| known != id.as_str() || bury(entry)),
+                }
+            }
+            edit.place_orphans(changes);
+        });
+        if is_full {
+            self.is_complete = changes.len() < TABLE_FOLDERS_MAX;
+        }
+    }
+
+    /// Grows and shrinks through plain vectors; the table itself stays two exact allocations.
+    fn edit(&mut self, last_number: u64, change: impl FnOnce(&mut Edit<'_>)) {
+        let ids = std::mem::take(&mut self.ids);
+        let mut edit = Edit { rows: Vec::with_capacity(self.entries.len() + 4), last_number };
+        edit.rows.extend(self.entries.iter().map(|e| (Cow::Borrowed(id_of(&ids, e)), *e)));
+        change(&mut edit);
+        let rows = edit.rows;
+        let mut packed = String::with_capacity(rows.iter().map(|(id, _)| id.len()).sum());
+        let mut entries = Vec::with_capacity(rows.len());
+        for (id, entry) in &rows {
+            entries.push(Entry { id_start: packed.len() as u32, id_bytes: id.len() as u8, ..*entry });
+            packed.push_str(id);
+        }
+        drop(rows);
+        self.entries = entries.into_boxed_slice();
+        self.ids = packed.into_boxed_str();
+    }
+}
+
+fn added(change: &FolderChange) -> Option<&Folder> {
+    match change {
+        FolderChange::Add(folder) | FolderChange::Update(folder) => Some(folder),
+        FolderChange::Delete(_) => None,
+    }
+}
+
+/// A folder the server no longer has; returns whether its row stays, because a Ping names it.
+fn bury(entry: &mut Entry) -> bool {
+    *entry = Entry { flags: (entry.flags & WATCHED) | GONE, class: entry.class, ..Entry::new(entry.fresh) };
+    entry.flags & WATCHED != 0
+}
+
+/// A table taken apart for changing.
+pub(super) struct Edit<'a> {
+    rows: Vec<(Cow<'a, str>, Entry)>,
+    last_number: u64,
+}
+
+impl Edit<'_> {
+    /// The entry of a folder, made if it is new; `None`: the table is full of watched folders.
+    fn entry(&mut self, id: &str) -> Option<&mut Entry> {
+        let index = match self.rows.iter().position(|(known, _)| known == id) {
+            Some(index) => index,
+            None => {
+                if self.rows.len() >= TABLE_FOLDERS_MAX {
+                    // What is watched never makes room.
+                    let victim = self.rows.iter().rposition(|(_, e)| e.flags & WATCHED == 0)?;
+                    self.rows.remove(victim);
+                }
+                self.rows.push((Cow::Owned(id.to_owned()), Entry::new(self.last_number)));
+                self.rows.len() - 1
+            }
+        };
+        Some(&mut self.rows[index].1)
+    }
+
+    /// Puts a folder where FolderSync says. Returns whether its path is another than before.
+    fn place(&mut self, Folder { id, parent, name, kind }: &Folder) -> bool {
+        let parent = Some(parent.as_str()).filter(|p| *p != "0");
+        let above = match parent {
+            None => path::ROOT,
+            Some(parent) => self.rows.iter().find(|(known, e)| known == parent && e.flags & GONE == 0).map_or(0, |(_, e)| e.path),
+        };
+        let is_nested = parent.is_some() && kind.0 != INBOX_TYPE;
+        let last_number = self.last_number;
+        let Some(entry) = self.entry(id.as_str()) else { return false };
+        let before = (entry.path, entry.folder_type, entry.class);
+        entry.path = match above {
+            _ if kind.0 == INBOX_TYPE => path::inbox(),
+            0 => 0,
+            above => path::child(above, name),
+        };
+        entry.folder_type = kind.0;
+        entry.class = kind.class().or(entry.class);
+        if entry.flags & GONE != 0 {
+            entry.lose_proof(last_number);
+        }
+        entry.flags = (entry.flags & !(NESTED | GONE)) | if is_nested { NESTED } else { 0 };
+        let is_other_path = before.0 != 0 && before.0 != entry.path;
+        let is_other_kind = (before.1 != 0 && before.1 != entry.folder_type) || (before.2.is_some() && before.2 != entry.class);
+        if is_other_path || is_other_kind {
+            // What was reported since it is called that may have been put down to another folder.
+            entry.lose_proof(last_number);
+        }
+        is_other_path
+    }
+
+    /// Folders listed before their parents get their paths now.
+    fn place_orphans(&mut self, changes: &[FolderChange]) {
+        let mut orphans: Vec<&Folder> = changes.iter().filter_map(added).filter(|folder| self.has_no_path(folder)).collect();
+        while !orphans.is_empty() {
+            let before = orphans.len();
+            orphans.retain(|folder| {
+                self.place(folder);
+                self.has_no_path(folder)
+            });
+            if orphans.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn has_no_path(&self, folder: &Folder) -> bool {
+        self.rows.iter().any(|(id, entry)| id == folder.id.as_str() && entry.path == 0 && entry.flags & GONE == 0)
+    }
+
+    /// A renamed folder changes the paths below it, whose names we no longer have: they match by class until relearnt.
+    fn forget_nested_paths(&mut self, renamed: &FolderId) {
+        let last_number = self.last_number;
+        for (_, entry) in self.rows.iter_mut().filter(|(id, e)| e.flags & NESTED != 0 && e.path != 0 && id != renamed.as_str()) {
+            entry.path = 0;
+            entry.lose_proof(last_number);
+        }
+    }
+}

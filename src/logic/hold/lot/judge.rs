@@ -1,0 +1,153 @@
+//! What becomes of a held Ping: answered, or left to wait, and for what.
+
+use std::time::Duration;
+
+use super::{Awaits, Lot, LotOptions, Outcome, Output, Resolve};
+use crate::logic::eas::FolderId;
+use crate::logic::hold::folders::{Standing, View};
+use crate::logic::hold::registry::{Device, DeviceKey};
+use crate::logic::hold::{Moment, SlotKey};
+
+/// Answers without effect before a device is made to wait.
+const UNHEEDED_MAX: u8 = 2;
+/// Longest wait of a device that never heeds what it is told.
+const PATIENCE_MAX_S: u64 = 60;
+
+impl LotOptions {
+    /// How a device's folders look now.
+    pub(super) fn view(&self, device: &Device, now: Moment) -> View<'_> {
+        View { coverage: &self.coverage, guards: self.guards, now_s: now.seconds(), spread: device.spread }
+    }
+
+    /// Whether a check may be needed while the device's Ping is held.
+    pub(super) fn may_check(&self, device: &Device) -> bool {
+        self.resolve == Resolve::Check || device.unheeded >= UNHEEDED_MAX || !device.folders.is_covered(&self.coverage)
+    }
+
+    fn standing(&self, device: &Device, now: Moment) -> Standing {
+        if device.hierarchy_change > device.hierarchy_fresh {
+            return Standing::Dirty;
+        }
+        match device.folders.standing(&self.view(device, now)) {
+            Standing::Clean { .. } if self.is_hierarchy_in_doubt(device) => Standing::Doubt { is_uncovered: false },
+            standing => standing,
+        }
+    }
+
+    fn is_hierarchy_in_doubt(&self, device: &Device) -> bool {
+        let is_missing = !device.is_hierarchy_proven || device.hierarchy_fresh < self.coverage.epoch;
+        self.coverage.covers_hierarchy && is_missing && self.guards.restart
+    }
+
+    /// What there is to tell a device: what changed, else what is in doubt, else that nothing did.
+    fn outcome(&self, device: &Device, now: Moment) -> Outcome {
+        let view = self.view(device, now);
+        let named = |ids: &mut dyn Iterator<Item = &str>| ids.filter_map(|id| FolderId::new(id).ok()).collect::<Vec<_>>();
+        if device.hierarchy_change > device.hierarchy_fresh {
+            return Outcome::HierarchyChanged;
+        }
+        let dirty = named(&mut device.folders.dirty(&view));
+        if !dirty.is_empty() {
+            return Outcome::Changed(dirty);
+        }
+        if self.is_hierarchy_in_doubt(device) {
+            return Outcome::HierarchyChanged;
+        }
+        let in_doubt = named(&mut device.folders.in_doubt(&view));
+        if in_doubt.is_empty() { Outcome::Expired } else { Outcome::Changed(in_doubt) }
+    }
+}
+
+impl<C> Lot<C> {
+    /// Looks at a held Ping: answers it, or sets what it waits for. Returns whether it was answered.
+    pub(super) fn judge(&mut self, slot: SlotKey, cause: Option<Moment>, now: Moment) -> bool {
+        let Some(found) = self.slots.get(slot) else { return false };
+        let (awaits, can_check) = (found.awaits, found.can_check);
+        let Some(key) = found.held.and_then(|index| self.registry.key_at(index)) else { return false };
+        let Some(device) = self.registry.device_mut(key) else { return false };
+        let is_by_check =
+            |is_uncovered| can_check && (is_uncovered || self.options.resolve == Resolve::Check || device.unheeded >= UNHEEDED_MAX);
+        match self.options.standing(device, now) {
+            Standing::Dirty if device.unheeded >= UNHEEDED_MAX => self.be_patient(slot, now),
+            Standing::Dirty => return self.tell(slot, key, cause, now),
+            _ if awaits == Awaits::Leave => {}
+            Standing::Clean { until_s } => {
+                device.turn = 0;
+                // The tick after: within the tick itself the proof may still hold, and would be looked at again and again.
+                let proof_ends = Moment::of_tick(Moment(u64::from(until_s) * 1_000_000).tick() + 1);
+                self.wait(slot, Awaits::ProofEnd, proof_ends);
+            }
+            Standing::Doubt { .. } if awaits == Awaits::Patience => {}
+            Standing::Doubt { is_uncovered } if is_by_check(is_uncovered) => {
+                if !matches!(awaits, Awaits::Permit | Awaits::Finding | Awaits::Retry) {
+                    self.want_check(slot);
+                }
+            }
+            Standing::Doubt { .. } if device.unheeded >= UNHEEDED_MAX => self.be_patient(slot, now),
+            Standing::Doubt { .. } if awaits == Awaits::Turn => {}
+            Standing::Doubt { .. } => return self.take_turn(slot, key, cause, now),
+        }
+        false
+    }
+
+    pub(super) fn handle_timer(&mut self, slot: SlotKey, now: Moment) {
+        let Some(found) = self.slots.get(slot) else { return };
+        let (awaits, is_over) = (found.awaits, found.expires <= now.tick());
+        let Some(key) = found.held.and_then(|index| self.registry.key_at(index)) else {
+            return self.outputs.push_back(Output::Close { slot });
+        };
+        let Some(device) = self.registry.device(key) else { return };
+        match awaits {
+            _ if self.is_draining => self.answer(slot, Outcome::Drained, None, now),
+            // What is not known to be unchanged is never called unchanged.
+            _ if is_over => self.answer(slot, self.options.outcome(device, now), None, now),
+            // If something made it clean meanwhile, there is nothing to tell.
+            Awaits::Turn | Awaits::Patience if !matches!(self.options.standing(device, now), Standing::Clean { .. }) => {
+                self.tell(slot, key, None, now);
+            }
+            _ => {
+                self.set_awaits(slot, Awaits::ProofEnd);
+                self.judge(slot, None, now);
+            }
+        }
+    }
+
+    /// Gives a device in doubt its turn; one that had a turn and pings anew keeps it, or it might never come to it.
+    fn take_turn(&mut self, slot: SlotKey, key: DeviceKey, cause: Option<Moment>, now: Moment) -> bool {
+        let Some(device) = self.registry.device_mut(key) else { return false };
+        if device.turn <= now.tick() {
+            let turn = self.next_turn.max(now);
+            // Between three and five quarters of the gap: processes and lots that began together drift apart.
+            self.next_turn = turn + self.options.resolve_gap * (768 + 2 * u32::from(device.spread)) / 1_024;
+            device.turn = turn.tick();
+        }
+        if device.turn <= now.tick() {
+            return self.tell(slot, key, cause, now);
+        }
+        let turn = Moment::of_tick(device.turn);
+        self.wait(slot, Awaits::Turn, turn);
+        false
+    }
+
+    /// A device that did nothing about what it was told waits a little longer each time.
+    fn be_patient(&mut self, slot: SlotKey, now: Moment) {
+        let Some(found) = self.slots.get(slot).filter(|s| !matches!(s.awaits, Awaits::Patience | Awaits::Leave)) else { return };
+        let device = found.held.and_then(|index| self.registry.key_at(index)).and_then(|key| self.registry.device(key));
+        let unheeded = device.map_or(0, |d| d.unheeded.saturating_sub(UNHEEDED_MAX));
+        let wait_s = (1u64 << unheeded.min(6)).min(PATIENCE_MAX_S);
+        self.wait(slot, Awaits::Patience, now + Duration::from_secs(wait_s));
+    }
+
+    /// Tells a device what changed, or what is in doubt.
+    fn tell(&mut self, slot: SlotKey, key: DeviceKey, cause: Option<Moment>, now: Moment) -> bool {
+        let Some(device) = self.registry.device_mut(key) else { return false };
+        let outcome = self.options.outcome(device, now);
+        device.unheeded = device.unheeded.saturating_add(1);
+        device.turn = 0;
+        if !self.options.guards.dead_connection {
+            device.folders.forget_dirty();
+        }
+        self.answer(slot, outcome, cause, now);
+        true
+    }
+}
