@@ -30,8 +30,7 @@ pub(crate) struct Check {
 impl Check {
     /// Asks the backend in a task of its own. Aborting it closes the connection to the backend and frees the permit.
     pub(crate) fn start(self, gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> AbortHandle {
-        let turn = Turn { gateway: gateway.clone(), permit: Some(permit) };
-        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
+        let turn = Turn::begin(gateway, permit);
         let task = gateway.runtime.spawn(async move {
             let gateway = &turn.gateway;
             let as_of = gateway.lots.as_of();
@@ -59,9 +58,16 @@ impl Check {
 }
 
 /// A permit that tells the lots when it is free again, however the check ended.
-struct Turn {
+pub(crate) struct Turn {
     gateway: Arc<Gateway>,
     permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    pub(crate) fn begin(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
+        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
+        Turn { gateway: gateway.clone(), permit: Some(permit) }
+    }
 }
 
 impl Drop for Turn {

@@ -4,7 +4,7 @@ use super::body::Watcher;
 use super::lots::{Fact, Home, Lots};
 use crate::logic::eas::folder_change::{FolderAnswer, FolderOrder, FolderRequest};
 use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader};
-use crate::logic::eas::sync::{SyncObserver, SyncRequest};
+use crate::logic::eas::sync::{SyncAnswer, SyncObserver, SyncRequest};
 use crate::logic::eas::{DeviceId, FolderId, Mailbox, status};
 use crate::logic::hold::{AsOf, SyncTraits};
 
@@ -48,11 +48,40 @@ pub(crate) struct SyncWatcher {
     asked: Vec<Asked>,
     as_of: AsOf,
     observer: Option<SyncObserver>,
+    /// Told of the answer, if the device's requests are remembered.
+    told: Option<Box<dyn FnOnce(&SyncAnswer) + Send + Sync>>,
 }
 
 impl SyncWatcher {
     pub(crate) fn new(pupil: Pupil, asked: Vec<Asked>, as_of: AsOf) -> Self {
-        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()) }
+        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()), told: None }
+    }
+
+    pub(crate) fn telling(mut self, told: impl FnOnce(&SyncAnswer) + Send + Sync + 'static) -> Self {
+        self.told = Some(Box::new(told));
+        self
+    }
+
+    /// The whole answer was read elsewhere.
+    pub(crate) fn learn(&mut self, answer: &SyncAnswer) {
+        if let Some(folders) = self.in_step(answer) {
+            self.pupil.tell(Fact::Synced { folders, as_of: self.as_of });
+        }
+    }
+
+    /// Folders that the device will be in step with.
+    fn in_step(&mut self, answer: &SyncAnswer) -> Option<Vec<(FolderId, SyncTraits)>> {
+        if answer.status.is_some_and(|s| s != status::OK) {
+            return None;
+        }
+        // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short may
+        // have left out others too.
+        let is_cut = answer.collections.iter().any(|c| c.more_available);
+        let in_step = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
+            Some(found) => found.is_in_step().then_some((id, SyncTraits { brought: found.server_commands > 0, sent })),
+            None => (!is_cut).then_some((id, SyncTraits { brought: false, sent })),
+        };
+        Some(self.asked.drain(..).filter_map(in_step).collect())
     }
 }
 
@@ -65,18 +94,10 @@ impl Watcher for SyncWatcher {
 
     fn finish(&mut self) {
         let Some(answer) = self.observer.take().and_then(|observer| observer.finish().ok()) else { return };
-        if answer.status.is_some_and(|s| s != status::OK) {
-            return;
+        if let Some(told) = self.told.take() {
+            told(&answer);
         }
-        // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short may
-        // have left out others too.
-        let is_cut = answer.collections.iter().any(|c| c.more_available);
-        let in_step = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
-            Some(found) => found.is_in_step().then_some((id, SyncTraits { brought: found.server_commands > 0, sent })),
-            None => (!is_cut).then_some((id, SyncTraits { brought: false, sent })),
-        };
-        let folders = self.asked.drain(..).filter_map(in_step).collect();
-        self.pupil.tell(Fact::Synced { folders, as_of: self.as_of });
+        self.learn(&answer);
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use super::decide::{PingRefusal, SyncRefusal};
+use super::eas::ping::{PingAnswer, encode_changes};
 use super::eas::sync::SyncAnswer;
 use super::eas::{Command, status};
-use super::eas::ping::{PingAnswer, encode_changes};
 use super::hold::Outcome;
 
 /// The WBXML media type every EAS client accepts.

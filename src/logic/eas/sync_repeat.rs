@@ -198,7 +198,11 @@ mod tests {
 
     #[test]
     fn a_request_is_repeated_from_the_present_keys_with_everything_else_as_it_was() {
-        let request = SyncRequest { collections: vec![collection("5", "1", 25), collection("1", "7", 10)], wait_min: Some(8), ..SyncRequest::default() };
+        let request = SyncRequest {
+            collections: vec![collection("5", "1", 25), collection("1", "7", 10)],
+            wait_min: Some(8),
+            ..SyncRequest::default()
+        };
         let repeated = with_keys(&request.encode(), &keys(&[("5", "{a}2")])).expect("WBXML");
         let expected = SyncRequest { collections: vec![collection("5", "{a}2", 25), collection("1", "7", 10)], ..request };
         assert_eq!(repeated, expected.encode());
@@ -214,7 +218,8 @@ mod tests {
             window_size: Some(50),
             ..SyncRequest::default()
         };
-        let partial = SyncRequest { collections: vec![collection("1", "8", 99)], heartbeat_s: Some(900), is_partial: true, ..SyncRequest::default() };
+        let partial =
+            SyncRequest { collections: vec![collection("1", "8", 99)], heartbeat_s: Some(900), is_partial: true, ..SyncRequest::default() };
         let completed = complete(&partial.encode(), &full.encode(), &keys(&[("5", "2")])).expect("WBXML");
         let expected = SyncRequest {
             collections: vec![collection("1", "8", 99), collection("5", "2", 25), collection("9", "3", 10)],

@@ -14,7 +14,7 @@ const INBOX_TYPE: u8 = 2;
 
 impl FolderTable {
     /// Replaces the watched set as a whole (MS-ASCMD: the list is never merged).
-    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Class)>, last_number: u64, view: &View<'_>) {
+    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Option<Class>)>, last_number: u64, view: &View<'_>) {
         for entry in &mut self.entries {
             entry.flags &= !WATCHED;
             if !view.guards.list_replaced {
@@ -28,7 +28,7 @@ impl FolderTable {
                 if let Some(entry) = edit.entry(id) {
                     entry.flags |= WATCHED;
                     // A learnt type decides the class; what the Ping says only fills the gap.
-                    entry.class = entry.class.or(Some(class));
+                    entry.class = entry.class.or(class);
                 }
             }
         });
