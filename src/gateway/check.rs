@@ -1,7 +1,7 @@
 //! One check on behalf of a held Ping: as of which number, and back to the lot that wanted it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use http::HeaderMap;
 use http::uri::PathAndQuery;
@@ -74,6 +74,8 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.gateway.checks_running.fetch_sub(1, Ordering::Relaxed);
         self.permit = None;
+        // A lot that does not see the permit before it sleeps has told before that it waits for one.
+        fence(Ordering::SeqCst);
         let Lots(inner) = &self.gateway.lots;
         let waiting = inner.doors.iter().filter(|door| door.figures.checks_waiting.load(Ordering::Relaxed) > 0);
         waiting.for_each(super::lots::Door::knock);

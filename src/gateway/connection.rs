@@ -103,14 +103,18 @@ impl Stage {
     /// Nothing while an earlier answer is on its way: what hyper has not written by then would be lost. (For the same reason
     /// hyper must not save up answers to pipelined requests, `pipeline_flush`.)
     fn take_hold(&self) -> Option<Box<Hold>> {
-        if self.is_writing.load(Ordering::Relaxed) {
+        if self.is_writing() {
             return None;
         }
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn is_idle(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing.load(Ordering::Relaxed)
+        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing()
+    }
+
+    fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Relaxed)
     }
 }
 
@@ -225,6 +229,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
                 note_end(result, peer);
                 return Poll::Ready(End::Done);
             }
+            // The answer before it first: what hyper still has to write is lost when it is taken apart.
             if let Some(hold) = stage.take_hold() {
                 return Poll::Ready(End::Hold(hold));
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tracing::Instrument;
 
 use super::Gateway;
-use super::backend::{AnswerBody, BackendBody, BoxError, Credentials, Route, Verdict, mailbox_of};
+use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
 use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
@@ -66,6 +66,10 @@ pub(crate) async fn answer(gateway: Arc<Gateway>, stage: Arc<Stage>, peer: Peer,
 impl Exchange {
     async fn route(self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
+        // We would believe one of them and the backend another: a verdict about one user would speak for the other.
+        if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
+            return self.done(plain(StatusCode::BAD_REQUEST, "There is more than one Authorization."));
+        }
         let is_eas = head.uri.path().eq_ignore_ascii_case(EAS_PATH);
         if !is_eas || head.method != Method::POST {
             let command = if head.method == Method::OPTIONS && is_eas { "OPTIONS" } else { "other" };
@@ -208,10 +212,11 @@ impl Exchange {
         let is_known = self.is_known(eas);
         Ok(match eas.request.command {
             Command::Sync => {
-                let asked = proving(&SyncRequest::skim(body)?);
+                let version = eas.request.version;
+                let asked = proving(&SyncRequest::skim(body)?, version);
                 let Some(pupil) = pupil else { return Ok(None) };
                 let as_of = self.expect(&pupil, &asked, is_known).await;
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of)))
+                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, version)))
             }
             Command::FolderSync => {
                 let request = FolderSyncRequest::parse(body)?;
@@ -243,7 +248,7 @@ impl Exchange {
 
     /// Whether the backend accepted these credentials lately.
     pub(super) fn is_known(&self, eas: &Eas) -> bool {
-        eas.credentials.as_ref().is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials))
+        self.claim(eas.credentials.as_ref()) == Claim::Known
     }
 
     /// Any other command: its root is looked at, the rest streams through.
@@ -253,7 +258,7 @@ impl Exchange {
             return self.forward(head, BackendBody::from(body), eas, route, None).await;
         }
         let limits = &self.gateway.config.limits;
-        let is_packed = head.headers.contains_key(http::header::CONTENT_ENCODING);
+        let is_packed = head.headers.contains_key(CONTENT_ENCODING);
         let bytes = if is_packed { limits.inspected_body_bytes_max + 1 } else { ROOT_BYTES };
         let (first, body) = match collect(body, bytes, limits.body_idle).await {
             // Doing these twice is not as good as once: never replayable.
@@ -292,16 +297,16 @@ impl Exchange {
         if let Some(credentials) = &eas.credentials {
             match response.status() {
                 StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
-                StatusCode::OK if is_eas_answer(response.headers()) => self.gateway.verdicts.remember(credentials),
+                _ if is_done(&response) => self.gateway.verdicts.remember(credentials),
                 _ => {}
             }
         }
         response
     }
 
-    /// Passes an answer on; a good one is watched.
+    /// Passes an answer on; an EAS server's good one is watched.
     pub(super) fn deliver(self, response: Answer, watcher: Option<Box<dyn Watcher>>) -> Answer {
-        let watcher = watcher.filter(|_| response.status() == StatusCode::OK);
+        let watcher = watcher.filter(|_| is_done(&response));
         response.map(|body| Watched::new(body, watcher, self.busy).boxed())
     }
 
@@ -310,7 +315,8 @@ impl Exchange {
         let config = &self.gateway.config;
         let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
-        let route = Route { mailbox, command, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
+        let claim = self.claim(credentials.as_ref());
+        let route = Route { mailbox, command, claim, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
         let response = self.gateway.backend.forward(head, body, route).await;
         if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
             self.gateway.verdicts.forget(credentials);
@@ -322,9 +328,15 @@ impl Exchange {
         Route {
             mailbox: eas.mailbox.clone(),
             command: eas.request.command.name(),
+            claim: self.claim(eas.credentials.as_ref()),
             trusts_forwarded: self.peer.trusts_forwarded,
             ..Route::from_peer(self.peer.ip)
         }
+    }
+
+    fn claim(&self, credentials: Option<&Credentials>) -> Claim {
+        let is_known = credentials.is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        if is_known { Claim::Known } else { Claim::Stranger }
     }
 
     pub(super) fn done(self, response: Answer) -> Answer {
@@ -332,7 +344,21 @@ impl Exchange {
     }
 }
 
+/// Headers that an EAS request has once. Given twice, a backend may read the other one: a body that we took for mail, or a
+/// password that we then believe of somebody else.
+const SINGLE: [HeaderName; 6] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    HOST,
+    HeaderName::from_static("ms-asprotocolversion"),
+    HeaderName::from_static("x-ms-policykey"),
+];
+
 fn parse_request(head: &request::Parts) -> Result<EasRequest, String> {
+    if let Some(name) = SINGLE.iter().find(|name| head.headers.get_all(*name).iter().count() > 1) {
+        return Err(format!("The header {name} is there twice."));
+    }
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let query = head.uri.query().unwrap_or_default();
     EasRequest::parse(query, header("MS-ASProtocolVersion"), header("X-MS-PolicyKey")).map_err(|error| format!("{error}."))
@@ -362,7 +388,13 @@ fn refuse_body(request: &EasRequest, code: u16) -> Answer {
     }
 }
 
-/// Only an EAS server's 200 says that a password is right; a web server in between may say 200 to anything.
+/// The backend did what it was asked, and it is an EAS server.
+pub(super) fn is_done(response: &Answer) -> bool {
+    response.status() == StatusCode::OK && is_eas_answer(response.headers())
+}
+
+/// Only an EAS server's 200 says that a password is right, or without a body that nothing changed; a web server in between may
+/// say 200 to anything.
 fn is_eas_answer(headers: &HeaderMap) -> bool {
     let is_wbxml = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/vnd.ms-sync"));
     is_wbxml || headers.contains_key("MS-Server-ActiveSync") || headers.contains_key("MS-ASProtocolVersions")

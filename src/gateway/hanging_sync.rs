@@ -22,7 +22,7 @@ use http::{Response, StatusCode, Version as HttpVersion, request};
 use super::backend::{BackendBody, Route};
 use super::body::{Peeked, Watcher, full as full_body, peek};
 use super::connection::{Again, Hold};
-use super::exchange::{Answer, Eas, Exchange, PING_MARGIN, retry_later, wants_close, wbxml};
+use super::exchange::{Answer, Eas, Exchange, PING_MARGIN, is_done, retry_later, wants_close, wbxml};
 use super::observe::{SyncWatcher, proving};
 use super::parked::{HeldSync, Recipe};
 use super::sync_memory::Whose;
@@ -120,7 +120,8 @@ impl Exchange {
         };
         let body: Arc<[u8]> = if has_commands(&request) { without_commands(&whole)?.into() } else { Arc::from(&*whole) };
         // Nothing that could be watched, or too long to be kept.
-        let is_holdable = body.len() <= HANGING_SYNC_BYTES_MAX && !(proving(&request).is_empty() && has_begun(&request));
+        let is_holdable =
+            body.len() <= HANGING_SYNC_BYTES_MAX && !(proving(&request, eas.request.version).is_empty() && has_begun(&request));
         if wait_s.is_some() && !is_holdable {
             return Ok(Ok(None));
         }
@@ -139,19 +140,19 @@ impl Exchange {
     async fn hang(self, head: request::Parts, eas: Eas, full: Full, turn: Option<super::check::Turn>) -> Answer {
         let recipe = full.wait_s.map(|_| Recipe::new(&head));
         let closes = head.version == HttpVersion::HTTP_10 || wants_close(&head.headers);
-        let asked = proving(&full.request);
+        let asked = proving(&full.request, eas.request.version);
         let pupil = self.pupil(&full.mailbox, &eas);
         let as_of = self.expect(&pupil, &asked, self.is_known(&eas)).await;
         let body = if full.sent.is_empty() { BackendBody::Empty } else { BackendBody::Replayable(full.sent.clone()) };
         let response = self.ask(head, body, &eas, self.route_to(&eas)).await;
         drop(turn);
         // Strangers leave nothing behind.
-        if response.status() != StatusCode::OK || !self.is_known(&eas) {
-            return self.deliver(response, Some(Box::new(SyncWatcher::new(pupil, asked, as_of))));
+        if !is_done(&response) || !self.is_known(&eas) {
+            return self.deliver(response, Some(Box::new(SyncWatcher::new(pupil, asked, as_of, eas.request.version))));
         }
         let (gateway, whose) = (self.gateway.clone(), full.whose);
         gateway.syncs.remember(whose, full.body.clone(), &full.request, gateway.lots.now());
-        let watcher = SyncWatcher::new(pupil, asked, as_of);
+        let watcher = SyncWatcher::new(pupil, asked, as_of, eas.request.version);
         let telling = |watcher: SyncWatcher, only_keys| {
             let gateway = gateway.clone();
             Some(Box::new(watcher.telling(move |answer| gateway.syncs.answered(whose, answer, only_keys, gateway.lots.now()))) as _)
@@ -193,7 +194,7 @@ impl Exchange {
             return self.done(retry_later(StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER_S));
         }
         // The lot does not take the class: a learnt one decides.
-        let folders = proving(&full.request).into_iter().map(|asked| PingFolder { id: asked.id, class: Class::Email });
+        let folders = proving(&full.request, eas.request.version).into_iter().map(|asked| PingFolder { id: asked.id, class: Class::Email });
         let folders: Vec<PingFolder> = folders.collect();
         self.stage.leave(Hold {
             home: self.gateway.lots.home(&full.mailbox),
@@ -224,9 +225,9 @@ impl Exchange {
         let watcher = match pupil {
             None => None,
             Some(pupil) => {
-                let asked = proving(asked);
+                let asked = proving(asked, eas.request.version);
                 let as_of = self.expect(&pupil, &asked, self.is_known(&eas)).await;
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of)) as Box<dyn Watcher>)
+                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, eas.request.version)) as Box<dyn Watcher>)
             }
         };
         let body = if wire.is_empty() { BackendBody::Empty } else { BackendBody::Replayable(wire) };

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, SystemTime};
 
 use mio::event::Event;
@@ -46,6 +46,19 @@ pub(crate) struct LotThread {
     metrics: Metrics,
 }
 
+/// Dropped when a lot panics or its poller fails. Its mailboxes would stay without an answer while the process looks healthy to
+/// everybody: better to begin anew, which costs every device one reconnect.
+struct EndsTheProcess {
+    lot: usize,
+}
+
+impl Drop for EndsTheProcess {
+    fn drop(&mut self) {
+        tracing::error!(lot = self.lot, "a lot ended without being told to; the process ends with it");
+        std::process::abort();
+    }
+}
+
 /// Buffers used again for every answer.
 struct Scratch {
     read: Box<[u8]>,
@@ -76,19 +89,25 @@ impl LotThread {
         LotThread { gateway, number, lot, inbox, batch: None, checks: HashMap::new(), wakes: Vec::new(), scratch, metrics }
     }
 
-    /// Turns until told to stop.
-    pub(crate) fn run(mut self) {
+    /// Turns until told to stop. Should the lot end for any other reason, the process ends with it.
+    pub(crate) fn run(self) {
+        let number = self.number;
+        let untold = EndsTheProcess { lot: number };
+        match self.turn_until_told() {
+            Ok(()) => std::mem::forget(untold),
+            Err(error) => tracing::error!(lot = number, %error, "the poller failed"),
+        }
+    }
+
+    fn turn_until_told(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         let mut is_behind = false;
         loop {
-            if let Err(error) = self.sleep(&mut events, is_behind) {
-                tracing::error!(lot = self.number, %error, "the poller failed; this lot ends");
-                return;
-            }
+            self.sleep(&mut events, is_behind)?;
             for event in events.iter().filter(|event| event.token() != KNOCK) {
                 self.handle_socket(event);
             }
-            let Some(more_notes) = self.take_notes() else { return };
+            let Some(more_notes) = self.take_notes() else { return Ok(()) };
             let more_timers = self.lot.advance(self.gateway.lots.now(), LOT_TURN_NOTES_MAX);
             self.perform_outputs();
             self.start_checks();
@@ -101,12 +120,15 @@ impl LotThread {
         &self.gateway.lots.0.doors[self.number]
     }
 
-    /// Waits for sockets, a knock or the next timer. The flag is raised before the last look at the inbox, so that a
-    /// note sent in between knocks.
+    /// Waits for sockets, a knock or the next timer. The flag is raised before the last look at inbox and permits, so that
+    /// whoever sends a note or gives a permit back after that look knocks.
     fn sleep(&mut self, events: &mut Events, is_behind: bool) -> io::Result<()> {
         self.door().is_asleep.store(true, Ordering::SeqCst);
+        // The other half of the fence in `Door::knock`.
+        fence(Ordering::SeqCst);
+        let is_behind = is_behind || !self.inbox.receiver.is_empty() || self.can_start_check();
         let until_timer = || self.lot.poll_timeout().map(|at| at.since(self.gateway.lots.now()));
-        let timeout = if is_behind || !self.inbox.receiver.is_empty() { Some(Duration::ZERO) } else { until_timer() };
+        let timeout = if is_behind { Some(Duration::ZERO) } else { until_timer() };
         let result = match self.inbox.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             result => result,
@@ -385,12 +407,10 @@ impl LotThread {
 
     fn hung_up(&mut self, slot: SlotKey) {
         let now = self.gateway.lots.now();
-        if let Some(held) = self.lot.hold_of(slot, now) {
-            if let Some((peer, is_sync)) = self.lot.connection(slot).map(|parked| (parked.peer, parked.is_sync())) {
-                let total = if is_sync { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
-                metrics::counter!(total.name, "outcome" => "hung_up").increment(1);
-                self.record_hold(peer, "hung_up", held);
-            }
+        if let Some((held, parked)) = self.lot.hold_of(slot, now).zip(self.lot.connection(slot)) {
+            let total = if parked.is_sync() { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
+            metrics::counter!(total.name, "outcome" => "hung_up").increment(1);
+            self.record_hold(parked.peer, "hung_up", held);
         }
         // A check that this leaves running is cancelled when the turn performs its outputs.
         drop(self.take(slot));
@@ -415,6 +435,10 @@ impl LotThread {
         Some(parked)
     }
 
+    fn can_start_check(&self) -> bool {
+        self.lot.checks_waiting() > 0 && self.gateway.lots.0.checks.available_permits() > 0
+    }
+
     /// Starts checks while there are both slots that want one and permits.
     fn start_checks(&mut self) {
         while self.lot.checks_waiting() > 0 {
@@ -427,9 +451,9 @@ impl LotThread {
             }
             let folders: Vec<PingFolder> = self.lot.watched(slot);
             let Some((peer, recipe)) = self.lot.connection(slot).and_then(|p| Some((p.peer, p.extra.as_ref()?.recipe.as_ref()?))) else {
-                // Nothing to ask with, which only a lot that asks needlessly would find: it must not wait for ever.
-                let as_of = self.gateway.lots.as_of();
-                self.lot.checked(slot, &CheckFinding::Failed, as_of, as_of.number, as_of.at);
+                // A source covered all its folders when the Ping came, and its password was thrown away. A folder turned out to be
+                // of another class since: the device clears the doubt itself.
+                self.find_changed(slot, &folders);
                 continue;
             };
             let (target, headers) = recipe.unpack();
@@ -437,6 +461,14 @@ impl LotThread {
             let check = super::check::Check { slot, lot: self.number, mailbox, peer, target, headers, folders };
             self.checks.insert(slot, check.start(&self.gateway, permit));
         }
+    }
+
+    /// In place of a check: everything watched may have changed.
+    fn find_changed(&mut self, slot: SlotKey, folders: &[PingFolder]) {
+        let finding = CheckFinding::Changed(folders.iter().map(|folder| folder.id.clone()).collect());
+        let (as_of, number) = (self.gateway.lots.as_of(), self.gateway.lots.next_number());
+        self.lot.checked(slot, &finding, as_of, number, as_of.at);
+        self.perform_outputs();
     }
 
     /// Puts this turn's figures where others can read them.

@@ -39,7 +39,7 @@ use crate::logic::hold::LotOptions;
 use crate::logic::hold::folders::Coverage;
 use backend::{Backend, Checker, SetupError, Verdicts};
 use lots::{Lots, Note};
-pub use parked::Peer;
+pub use parked::{Parked, Peer};
 use tls::Acceptor;
 
 /// Everything a connection needs, shared by all of them.

@@ -177,16 +177,13 @@ pub enum Quiet {
 impl SyncAnswer {
     /// How little this says to a device that sent no changes of its own.
     pub fn quiet(&self, request: &SyncRequest) -> Quiet {
-        let is_calm = |c: &SyncedCollection| c.status == Some(1) && !c.more_available && c.server_commands == 0;
+        // One that does not say which it is proves nothing of any.
+        let is_calm = |c: &SyncedCollection| c.id.is_some() && c.is_in_step() && c.server_commands == 0;
         if self.status.is_some_and(|status| status != 1) || !self.collections.iter().all(is_calm) {
             return Quiet::No;
         }
         let is_asked = |collection: &SyncedCollection, key: &str| {
-            let mut same = request.collections.iter().filter(|asked| match (&asked.id, &collection.id) {
-                (Some(asked), Some(answered)) => asked == answered,
-                _ => asked.class.is_some() && asked.class == collection.class,
-            });
-            same.any(|asked| asked.sync_key == key)
+            request.collections.iter().any(|asked| asked.id == collection.id && asked.sync_key == key)
         };
         let is_same = |c: &SyncedCollection| c.sync_key.as_deref().is_none_or(|key| is_asked(c, key));
         if self.collections.iter().all(is_same) { Quiet::Unchanged } else { Quiet::OnlyKeys }

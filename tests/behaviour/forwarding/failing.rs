@@ -5,7 +5,7 @@ use std::time::Duration;
 use pushgate::logic::eas::{Command, PingAnswer};
 use pushgate::standin::cas::{Cas, Fault, FaultRule};
 
-use crate::scene::{Line, Reply, backend, device, gateway, http, mailbox, raw_backend, soon, vector};
+use crate::scene::{Line, Reply, backend, device, gateway, http, mailbox, raw_backend, soon, until, vector};
 
 fn faulty(backend: &Cas, command: Command, fault: Fault) {
     backend.set_faults(vec![FaultRule { command: Some(command), times: None, fault }]);
@@ -103,6 +103,20 @@ async fn a_chunked_answer_that_breaks_off_is_never_completed() {
     line.send(http("GET", "/x")).await;
     let rest = String::from_utf8(line.rest().await).unwrap();
     assert!(!rest.contains("0\r\n\r\n"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_device_that_hangs_up_while_it_waits_for_the_backend_is_let_go() {
+    let backend = raw_backend(|_| Reply::Hang).await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    for request in [http("GET", "/x"), crate::scene::eas("Ping").body(vector("01-"))] {
+        let before = backend.requests().len();
+        let mut line = gateway.line().await;
+        line.send(request).await;
+        until("the request at the backend", async || backend.requests().len() > before).await;
+        drop(line.into_socket());
+        until("no connection", async || gateway.status().await.connections == 0).await;
+    }
 }
 
 #[tokio::test]

@@ -1,1 +1,5 @@
-//! TBD
+//! The gateway from the operator's side: the internal address, limits, leaving.
+
+mod drain;
+mod internal;
+mod limits;

@@ -1,6 +1,7 @@
 //! Who is woken by what.
 
-use pushgate::logic::eas::{PingAnswer, Version};
+use pushgate::logic::eas::{Class, FolderId, PingAnswer, Version};
+use pushgate::standin::cas::Kind;
 
 use crate::scene::{backend, device, gateway, mailbox};
 
@@ -114,6 +115,51 @@ async fn every_version_of_the_protocol_is_held_and_woken() {
         phone.hold(&gateway).await;
         assert_eq!(gateway.notify(mailbox("hew").folder("INBOX")).await.woken, Some(1), "{version:?}");
         assert_eq!(phone.answer().await, changes(&phone), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn in_front_of_every_kind_of_backend_a_ping_is_held_and_woken() {
+    let kinds = [
+        ("exchange", Kind::Exchange),
+        ("sogo", Kind::Sogo),
+        ("z-push", Kind::ZPush),
+        ("grommunio", Kind::Grommunio),
+        ("horde", Kind::Horde),
+        ("other", Kind::Other),
+    ];
+    for (name, kind) in kinds {
+        let backend = backend().kind(kind).start().await;
+        let gateway = gateway().behind(backend.url()).set("backend.kind", format!("\"{name}\"")).start().await;
+        for mut phone in [device().at(&gateway), device().named("Packed1").packs_query().at(&gateway)] {
+            phone.synchronise().await;
+            let before = backend.requests();
+            phone.hold(&gateway).await;
+            assert_eq!(backend.requests(), before, "{name}");
+            assert_eq!(gateway.notify(mailbox("hew").folder("INBOX")).await.woken, Some(1), "{name}");
+            assert_eq!(phone.answer().await, changes(&phone), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_folders_are_watched_each() {
+    let backend = backend().start().await;
+    for number in 0..190 {
+        backend.create_folder("hew", &format!("Folder{number}"), 12);
+    }
+    let gateway = gateway().behind(backend.url()).start().await;
+    let mut phone = device().in_step_at(&gateway).await;
+    let mail = phone.device.folders.iter().filter(|folder| folder.class() == Some(Class::Email));
+    let folders: Vec<FolderId> = mail.map(|folder| folder.id.clone()).collect();
+    for folder in &folders {
+        phone.device.sync_all(folder).await.unwrap();
+    }
+    for last in [folders.len() - 1, 100] {
+        phone.hold_for(&gateway, 600, &folders).await;
+        gateway.notify(mailbox("hew").folder_id(folders[last].as_str())).await;
+        assert_eq!(phone.answer().await, PingAnswer::Changes(vec![folders[last].clone()]));
+        phone.device.sync_all(&folders[last]).await.unwrap();
     }
 }
 

@@ -13,7 +13,7 @@ pub use backend::backend;
 pub use gateway::{Gateway, GatewayBuilder, gateway};
 pub use line::{Answer, Line, tls_only};
 pub use phone::{Phone, device};
-pub use raw_backend::{RawBackend, RawRequest, Reply, raw_backend};
+pub use raw_backend::{RawRequest, Reply, raw_backend};
 pub use request::{Request, eas, gzip, http, vector, vectors};
 use serde_json::{Value, json};
 

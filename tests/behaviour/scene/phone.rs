@@ -15,8 +15,10 @@ pub fn device() -> PhoneBuilder {
 pub struct PhoneBuilder {
     user: String,
     id: String,
-    edit: Vec<Box<dyn FnOnce(&mut DeviceOptions)>>,
+    edit: Vec<Edit>,
 }
+
+type Edit = Box<dyn FnOnce(&mut DeviceOptions)>;
 
 impl PhoneBuilder {
     pub fn of(mut self, user: &str) -> Self {

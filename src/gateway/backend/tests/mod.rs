@@ -168,8 +168,9 @@ pub(super) fn head(method: &str, target: &str) -> request::Parts {
     Request::builder().method(method).uri(target).header("host", "mail.example.org").body(()).expect("request").into_parts().0
 }
 
+/// Somebody whom the backend knows.
 pub(super) fn route() -> Route {
-    Route::from_peer("192.0.2.7".parse().expect("address"))
+    Route { claim: Claim::Known, ..Route::from_peer("192.0.2.7".parse().expect("address")) }
 }
 
 pub(super) async fn text(response: Response<AnswerBody>) -> String {
