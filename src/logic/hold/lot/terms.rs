@@ -50,6 +50,7 @@ pub enum HoldKind {
 }
 
 /// A Ping that wants to be held, with its connection.
+#[derive(Debug)]
 pub struct Offer<C> {
     /// Whose.
     pub mailbox: Mailbox,
