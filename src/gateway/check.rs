@@ -34,9 +34,7 @@ impl Check {
     /// Asks the backend in a task of its own. Aborting it closes the connection to the backend; the permit is free when the
     /// backend is done with it too.
     pub(crate) fn start(self, gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> AbortHandle {
-        let place = Place { gateway: gateway.clone(), permit: Some(permit) };
-        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
-        let turn = Turn { place: Some(place), began: Instant::now() };
+        let turn = Turn::begin(gateway, permit);
         let gateway = gateway.clone();
         let runtime = gateway.runtime.clone();
         let task = runtime.spawn(async move {
@@ -80,13 +78,20 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 ///
 /// Most backends do not notice that a check was cancelled: its worker goes on until the heartbeat is over, and is not ours
 /// to count on before.
-struct Turn {
+pub(crate) struct Turn {
     place: Option<Place>,
     began: Instant,
 }
 
 impl Turn {
-    fn answered(mut self) -> Option<Place> {
+    pub(crate) fn begin(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
+        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
+        let place = Place { gateway: gateway.clone(), permit: Some(permit) };
+        Turn { place: Some(place), began: Instant::now() }
+    }
+
+    /// The backend is done with it.
+    pub(crate) fn answered(mut self) -> Option<Place> {
         self.place.take()
     }
 }
@@ -104,7 +109,7 @@ impl Drop for Turn {
 }
 
 /// A permit that tells the lots when it is free again.
-struct Place {
+pub(crate) struct Place {
     gateway: Arc<Gateway>,
     permit: Option<OwnedSemaphorePermit>,
 }

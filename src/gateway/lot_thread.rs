@@ -15,15 +15,16 @@ use mio::{Events, Interest, Token};
 use tokio::task::AbortHandle;
 
 use super::Gateway;
+use super::check::Turn;
 use super::lots::{Batch, Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
 use super::parked::{Extra, Parked, Peer};
 use super::tls::Incoming;
 use crate::config::limits::LOT_TURN_NOTES_MAX;
-use crate::logic::answer::write_answer;
+use crate::logic::answer::{write_answer, write_sync_answer};
 use crate::logic::eas::PingFolder;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
 use crate::logic::hold::{Lot, Moment, Outcome, Output, SlotKey, Who};
-use crate::telemetry::metrics::{HEARTBEAT_SECONDS, HOLD_SECONDS, PINGS_TOTAL, WAKE_SECONDS};
+use crate::telemetry::metrics::{HANGING_SYNCS_TOTAL, HEARTBEAT_SECONDS, HOLD_SECONDS, PINGS_TOTAL, WAKE_SECONDS};
 
 /// Socket events taken at once.
 const EVENTS: usize = 1_024;
@@ -301,11 +302,17 @@ impl LotThread {
     /// Seals and writes an answer, in one write if the socket takes it.
     fn answer(&mut self, slot: SlotKey, outcome: &Outcome, cause: Option<Moment>, held: Duration) {
         let Some(parked) = self.lot.connection_mut(slot) else { return };
+        let is_sync = parked.is_sync();
+        // What changed is for the backend to say.
+        if is_sync && matches!(outcome, Outcome::Changed(_) | Outcome::VerdictLost) {
+            return self.ask_again(slot, outcome.label(), held, None);
+        }
         parked.closes |= outcome.closes();
         let scratch = &mut self.scratch;
         scratch.refresh_date();
         scratch.sealed.clear();
-        write_answer(outcome, parked.closes, &scratch.date, &mut scratch.body, &mut scratch.plain);
+        let write = if is_sync { write_sync_answer } else { write_answer };
+        write(outcome, parked.closes, &scratch.date, &mut scratch.body, &mut scratch.plain);
         if parked.wire.seal(&scratch.plain, &mut scratch.sealed).is_err() {
             return self.close(slot);
         }
@@ -320,13 +327,14 @@ impl LotThread {
         let peer = parked.peer;
         let is_whole = written == scratch.sealed.len();
         // Recipe and password are of no use any more.
-        parked.extra = (!is_whole).then(|| Box::new(Extra { unsent: scratch.sealed[written..].to_vec(), recipe: None }));
-        self.count_answer(peer, outcome, cause, held);
+        parked.extra = (!is_whole).then(|| Box::new(Extra { unsent: scratch.sealed[written..].to_vec(), ..Extra::default() }));
+        self.count_answer((peer, is_sync), outcome, cause, held);
         if is_whole { self.after_answer(slot) } else { self.watch_writable(slot) }
     }
 
-    fn count_answer(&mut self, peer: Peer, outcome: &Outcome, cause: Option<Moment>, held: Duration) {
-        metrics::counter!(PINGS_TOTAL.name, "outcome" => outcome.label()).increment(1);
+    fn count_answer(&mut self, (peer, is_sync): (Peer, bool), outcome: &Outcome, cause: Option<Moment>, held: Duration) {
+        let total = if is_sync { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
+        metrics::counter!(total.name, "outcome" => outcome.label()).increment(1);
         if !held.is_zero() {
             self.record_hold(peer, outcome.label(), held);
         }
@@ -386,17 +394,24 @@ impl LotThread {
             return;
         }
         if let Some(parked) = self.take(slot) {
-            super::connection::resume(&self.gateway, parked);
+            super::connection::resume(&self.gateway, parked, None);
         }
+    }
+
+    /// Back to a task: the hanging Sync that was held here is asked again, and its answer is the device's.
+    fn ask_again(&mut self, slot: SlotKey, outcome: &'static str, held: Duration, turn: Option<Turn>) {
+        let Some(parked) = self.take(slot) else { return };
+        metrics::counter!(HANGING_SYNCS_TOTAL.name, "outcome" => outcome).increment(1);
+        self.record_hold(parked.peer, outcome, held);
+        super::connection::resume(&self.gateway, parked, turn);
     }
 
     fn hung_up(&mut self, slot: SlotKey) {
         let now = self.gateway.lots.now();
-        if let Some(held) = self.lot.hold_of(slot, now) {
-            metrics::counter!(PINGS_TOTAL.name, "outcome" => "hung_up").increment(1);
-            if let Some(peer) = self.lot.connection(slot).map(|parked| parked.peer) {
-                self.record_hold(peer, "hung_up", held);
-            }
+        if let Some((held, parked)) = self.lot.hold_of(slot, now).zip(self.lot.connection(slot)) {
+            let total = if parked.is_sync() { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
+            metrics::counter!(total.name, "outcome" => "hung_up").increment(1);
+            self.record_hold(parked.peer, "hung_up", held);
         }
         // A check that this leaves running is cancelled when the turn performs its outputs.
         drop(self.take(slot));
@@ -430,6 +445,11 @@ impl LotThread {
         while self.lot.checks_waiting() > 0 {
             let Ok(permit) = self.gateway.lots.0.checks.clone().try_acquire_owned() else { return };
             let Some(slot) = self.lot.start_check() else { return };
+            if self.lot.connection(slot).is_some_and(Parked::is_sync) {
+                let held = self.lot.hold_of(slot, self.gateway.lots.now()).unwrap_or_default();
+                self.ask_again(slot, "asked_again", held, Some(Turn::begin(&self.gateway, permit)));
+                continue;
+            }
             let folders: Vec<PingFolder> = self.lot.watched(slot);
             let Some((peer, recipe)) = self.lot.connection(slot).and_then(|p| Some((p.peer, p.extra.as_ref()?.recipe.as_ref()?))) else {
                 // A source covered all its folders when the Ping came, and its password was thrown away. A folder turned out to be
