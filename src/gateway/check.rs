@@ -79,6 +79,7 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 /// Most backends do not notice that a check was cancelled: its worker goes on until the heartbeat is over, and is not ours
 /// to count on before.
 pub(crate) struct Turn {
+    gateway: Arc<Gateway>,
     place: Option<Place>,
     began: Instant,
 }
@@ -87,7 +88,7 @@ impl Turn {
     pub(crate) fn begin(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
         gateway.checks_running.fetch_add(1, Ordering::Relaxed);
         let place = Place { gateway: gateway.clone(), permit: Some(permit) };
-        Turn { place: Some(place), began: Instant::now() }
+        Turn { gateway: gateway.clone(), place: Some(place), began: Instant::now() }
     }
 
     /// The backend is done with it.
@@ -98,8 +99,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        self.gateway.checks_running.fetch_sub(1, Ordering::Relaxed);
         let Some(place) = self.place.take() else { return };
-        let gateway = place.gateway.clone();
+        let gateway = self.gateway.clone();
         let over = self.began + Duration::from_secs(gateway.checker.heartbeat_s().into()) + AFTERMATH;
         gateway.runtime.spawn(async move {
             tokio::time::sleep_until(over).await;
@@ -116,7 +118,6 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.gateway.checks_running.fetch_sub(1, Ordering::Relaxed);
         self.permit = None;
         // A lot that does not see the permit before it sleeps has told before that it waits for one.
         fence(Ordering::SeqCst);
