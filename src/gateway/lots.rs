@@ -198,11 +198,18 @@ impl Lots {
         self.send(home.lot, Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }))).await;
     }
 
-    /// As [`Lots::learn`], from where nobody can wait. A full inbox loses the lesson, which costs one check or Sync later.
+    /// As [`Lots::learn`], from where nobody can wait. A full inbox loses what a Sync proved, which costs one check or Sync
+    /// later; what a FolderSync taught is never repeated, so it waits in a task (at most one for each exchange that ends).
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
+        let is_repeated = !matches!(fact, Fact::Learnt { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
-        if self.0.doors[home.lot].sender.try_send(note).is_ok() {
-            self.0.doors[home.lot].knock();
+        match self.0.doors[home.lot].sender.try_send(note) {
+            Ok(()) => self.0.doors[home.lot].knock(),
+            Err(mpsc::error::TrySendError::Full(note)) if !is_repeated => {
+                let lots = self.clone();
+                tokio::spawn(async move { lots.send(home.lot, note).await });
+            }
+            Err(_) => {}
         }
     }
 

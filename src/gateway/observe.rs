@@ -81,11 +81,12 @@ impl Watcher for SyncWatcher {
         // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short, stumbled,
         // or did not say which collection it means, may have left out others too.
         let is_cut = answer.collections.iter().any(|c| !c.is_in_step() || c.id.is_none());
-        let in_step = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
-            Some(found) => found.is_in_step().then_some((id, SyncTraits { brought: found.server_commands > 0, sent })),
-            None => (!is_cut).then_some((id, SyncTraits { brought: false, sent })),
+        let met = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
+            Some(found) if found.status != Some(status::OK) => None,
+            Some(found) => Some((id, SyncTraits { brought: found.server_commands, sent, is_cut: !found.is_in_step() })),
+            None => (!is_cut).then_some((id, SyncTraits { brought: 0, sent, is_cut: false })),
         };
-        let folders = self.asked.drain(..).filter_map(in_step).collect();
+        let folders = self.asked.drain(..).filter_map(met).collect();
         self.pupil.tell(Fact::Synced { folders, as_of: self.as_of });
     }
 }
@@ -185,7 +186,9 @@ mod tests {
         watcher.finish();
         match inboxes[0].receiver.try_recv().ok()? {
             Note::Learn(lesson) => match lesson.fact {
-                Fact::Synced { folders, as_of: told } if told == as_of => Some(folders.into_iter().map(|(id, _)| id).collect()),
+                Fact::Synced { folders, as_of: told } if told == as_of => {
+                    Some(folders.into_iter().filter(|(_, traits)| !traits.is_cut).map(|(id, _)| id).collect())
+                }
                 _ => None,
             },
             _ => None,

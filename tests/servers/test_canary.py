@@ -19,18 +19,20 @@ class Canary(Scene):
     relay: Relay
 
     @classmethod
-    def notify_url(cls) -> str:
-        cls.relay = Relay(ADDRESS, cls.gateway.internal)
-        cls.addClassCleanup(cls.relay.close)
-        return cls.gateway.notify_url.replace(cls.gateway.internal, f"{ADDRESS}:{cls.relay.port}")
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        # Where LMTP is, is known only now. SOGo has four workers, and each check keeps one for ten seconds.
+        settings = {"backend__poll_interval_s": POLL_S, "backend__checks_max": 2}
+        canary = {"mailbox": user(CANARY), "every_s": EVERY_S, "late_s": LATE_S}
+        canary["lmtp"] = f"{cls.servers.address}:{cls.servers.lmtp_port}"
+        cls.gateway.stop()
+        cls.gateway.start(cls.servers.url, **settings, **{f"notify__canary__{key}": value for key, value in canary.items()})
 
     @classmethod
-    def settings(cls) -> dict[str, str]:
-        settings = {"MAILBOX": user(CANARY), "LMTP": f"{cls.servers.address}:{cls.servers.lmtp_port}"}
-        settings |= {"EVERY_S": str(EVERY_S), "LATE_S": str(LATE_S)}
-        canary = {f"PUSHGATE_NOTIFY__CANARY__{key}": value for key, value in settings.items()}
-        # SOGo has four workers, and each check keeps one for ten seconds.
-        return canary | {"PUSHGATE_BACKEND__POLL_INTERVAL_S": str(POLL_S), "PUSHGATE_BACKEND__CHECKS_MAX": "2"}
+    def notify_address(cls) -> str:
+        cls.relay = Relay(ADDRESS, cls.gateway.internal)
+        cls.addClassCleanup(cls.relay.close)
+        return f"{ADDRESS}:{cls.relay.port}"
 
     def dovecot(self) -> dict:
         return next(source for source in self.gateway.status()["sources"] if source["source"] == "dovecot")

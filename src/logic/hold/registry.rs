@@ -56,8 +56,8 @@ pub struct Device {
     pub hierarchy_change: u64,
     /// Number up to which its folder list is in step; without a proof, the last number before it was known.
     pub hierarchy_fresh: u64,
-    /// A FolderSync proved it.
-    pub is_hierarchy_proven: bool,
+    /// When a FolderSync or a check proved it, seconds; none yet.
+    pub hierarchy_proven_s: Option<u32>,
     /// Tick of its turn to be told to Sync because of doubt; 0: none. A Ping sent anew keeps it.
     pub turn: u32,
     /// Its place in what is spread out over devices.
@@ -80,9 +80,9 @@ impl Device {
     }
 
     /// Its folder list is in step up to a number read before it was asked for.
-    pub fn prove_hierarchy(&mut self, as_of: u64) {
+    pub fn prove_hierarchy(&mut self, as_of: u64, now_s: u32) {
         if as_of >= self.hierarchy_fresh {
-            (self.hierarchy_fresh, self.is_hierarchy_proven) = (as_of, true);
+            (self.hierarchy_fresh, self.hierarchy_proven_s) = (as_of, Some(now_s));
         }
     }
 }
@@ -199,7 +199,7 @@ impl Registry {
             has_folders: false,
             hierarchy_change: 0,
             hierarchy_fresh: last_number,
-            is_hierarchy_proven: false,
+            hierarchy_proven_s: None,
             turn: 0,
             spread: 0,
             folders: FolderTable::default(),

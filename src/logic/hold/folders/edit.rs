@@ -28,7 +28,8 @@ impl FolderTable {
                 if let Some(entry) = edit.entry(id) {
                     entry.flags |= WATCHED;
                     // A learnt type decides the class; what the Ping says only fills the gap.
-                    entry.class = entry.class.or(Some(class));
+                    let (folder_type, known) = (entry.folder_type(), entry.class());
+                    entry.set_kind(folder_type, known.or(Some(class)));
                 }
             }
         });
@@ -101,8 +102,11 @@ fn added(change: &FolderChange) -> Option<&Folder> {
 
 /// A folder the server no longer has; returns whether its row stays, because a Ping names it.
 fn bury(entry: &mut Entry) -> bool {
-    *entry = Entry { flags: (entry.flags & WATCHED) | GONE, class: entry.class, ..Entry::new(entry.fresh) };
-    entry.flags & WATCHED != 0
+    let is_watched = entry.flags & WATCHED != 0;
+    let class = entry.class();
+    *entry = Entry { flags: (entry.flags & WATCHED) | GONE, ..Entry::new(entry.fresh) };
+    entry.set_kind(0, class);
+    is_watched
 }
 
 /// A table taken apart for changing.
@@ -139,20 +143,19 @@ impl Edit<'_> {
         let is_nested = parent.is_some() && kind.0 != INBOX_TYPE;
         let last_number = self.last_number;
         let Some(entry) = self.entry(id.as_str()) else { return false };
-        let before = (entry.path, entry.folder_type, entry.class);
+        let before = (entry.path, entry.folder_type(), entry.class());
         entry.path = match above {
             _ if kind.0 == INBOX_TYPE => path::inbox(),
             0 => 0,
             above => path::child(above, name),
         };
-        entry.folder_type = kind.0;
-        entry.class = kind.class().or(entry.class);
+        entry.set_kind(kind.0, kind.class().or(before.2));
         if entry.flags & GONE != 0 {
             entry.lose_proof(last_number);
         }
         entry.flags = (entry.flags & !(NESTED | GONE)) | if is_nested { NESTED } else { 0 };
         let is_other_path = before.0 != 0 && before.0 != entry.path;
-        let is_other_kind = (before.1 != 0 && before.1 != entry.folder_type) || (before.2.is_some() && before.2 != entry.class);
+        let is_other_kind = (before.1 != 0 && before.1 != entry.folder_type()) || (before.2.is_some() && before.2 != entry.class());
         if is_other_path || is_other_kind {
             // What was reported since it is called that may have been put down to another folder.
             entry.lose_proof(last_number);

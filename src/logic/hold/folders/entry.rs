@@ -12,7 +12,7 @@ pub(super) const NESTED: u8 = 2;
 pub(super) const PROVEN: u8 = 4;
 /// Deleted, but a Ping names it still: it comes back watched if the server makes it anew.
 pub(super) const GONE: u8 = 8;
-/// The last Sync followed a wake and brought nothing: perhaps the notice outran what the backend saw.
+/// The last Sync followed a wake and brought less than was reported: perhaps the reports outran what the backend saw.
 pub(super) const SETTLING: u8 = 16;
 /// The last Sync sent changes of its own, which sources report back.
 pub(super) const SENT: u8 = 32;
@@ -32,24 +32,47 @@ pub(super) struct Entry {
     pub(super) id_start: u32,
     pub(super) path: PathHash,
     pub(super) id_bytes: u8,
-    pub(super) folder_type: u8,
-    pub(super) class: Option<Class>,
+    /// Type and class, see `kind` and `class`.
+    pub(super) kind: u8,
+    /// Reports of changes since the last proof.
+    pub(super) reports: u8,
     pub(super) flags: u8,
 }
 
-/// What a Sync did for a folder besides bringing it in step.
+/// In three bits: no class.
+const NO_CLASS: u8 = 7;
+/// Types from here on are alike to us.
+const TYPE_MAX: u8 = 31;
+
+/// What a Sync did for a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SyncTraits {
-    /// The answer had changes for the device.
-    pub brought: bool,
+    /// Changes for the device in the answer.
+    pub brought: u32,
     /// The request had changes of the device's own.
     pub sent: bool,
+    /// There is more than the answer brought: the device is not in step yet.
+    pub is_cut: bool,
 }
 
 impl Entry {
     /// A folder first heard of now. Changes before were not recorded: only later proofs count.
     pub(super) fn new(last_number: u64) -> Self {
-        Entry { change: 0, fresh: last_number, proven_s: 0, id_start: 0, path: 0, id_bytes: 0, folder_type: 0, class: None, flags: 0 }
+        let kind = NO_CLASS;
+        Entry { change: 0, fresh: last_number, proven_s: 0, id_start: 0, path: 0, id_bytes: 0, kind, reports: 0, flags: 0 }
+    }
+
+    /// Its FolderSync `Type`; 0 until it is learnt.
+    pub(super) fn folder_type(&self) -> u8 {
+        self.kind >> 3
+    }
+
+    pub(super) fn class(&self) -> Option<Class> {
+        Class::ALL.get(usize::from(self.kind & 7)).copied()
+    }
+
+    pub(super) fn set_kind(&mut self, folder_type: u8, class: Option<Class>) {
+        self.kind = folder_type.min(TYPE_MAX) << 3 | class.map_or(NO_CLASS, |class| class as u8);
     }
 
     /// Something made the record of changes unreliable up to now.
@@ -60,6 +83,7 @@ impl Entry {
 
     pub(super) fn mark(&mut self, number: u64, now_s: u32) {
         self.change = self.change.max(number);
+        self.reports = self.reports.saturating_add(u8::from(number > self.fresh));
         if self.change > self.fresh && now_s > self.proven_s.saturating_add(ECHO_S) {
             self.flags &= !SENT;
         }
@@ -82,15 +106,15 @@ impl Entry {
 
     /// Whether this folder may be the one that a source calls by a path that another folder has too.
     pub(super) fn may_be_called(&self, path: &PathMatch) -> bool {
-        self.path == 0 && (self.folder_type == 0 || !path.is_of_another_type(self.folder_type))
+        self.path == 0 && (self.folder_type() == 0 || !path.is_of_another_type(self.folder_type()))
     }
 
     pub(super) fn may_be_email(&self) -> bool {
-        self.class.is_none_or(|class| class == Class::Email)
+        self.class().is_none_or(|class| class == Class::Email)
     }
 
     pub(super) fn is_covered(&self, coverage: &Coverage) -> bool {
-        self.class.is_some_and(|class| coverage.covered.contains(class))
+        self.class().is_some_and(|class| coverage.covered.contains(class))
     }
 
     /// The second at which the present proof ends; 0 when there is none.
@@ -103,41 +127,43 @@ impl Entry {
             _ if is_missing && view.guards.restart => 0,
             _ if is_missing => u32::MAX,
             flags if flags & SETTLING != 0 => self.settled_s(coverage),
-            _ => {
-                let lasts_s = if is_covered { coverage.trust } else { coverage.poll }.as_secs() as u32;
-                // Up to an eighth earlier, so that what was proven together does not end together.
-                let early_s = u64::from(lasts_s / 8) * u64::from(view.spread) / 256;
-                self.proven_s.saturating_add(lasts_s - early_s as u32)
-            }
+            _ => coverage.ends_s(self.proven_s, is_covered, view.spread),
         }
     }
 
-    /// Returns whether a wake was answered by a Sync of which nothing came.
+    /// A Sync, or a check that found nothing. Returns whether it was the answer to a wake and nothing came of it.
     pub(super) fn prove(&mut self, as_of: AsOf, traits: SyncTraits, view: &View<'_>) -> bool {
-        if as_of.number < self.fresh {
+        let was_woken = self.is_changed() && self.change <= as_of.number;
+        let missing = self.reports.saturating_sub(traits.brought.min(255) as u8);
+        if as_of.number < self.fresh || traits.is_cut {
+            self.reports = missing;
             return false;
         }
         let (coverage, asked_s) = (view.coverage, as_of.at.seconds());
-        let was_woken = self.is_changed() && self.change <= as_of.number;
-        // Asked long enough after the notice: whatever it was about shows by now.
+        // Asked long enough after the report: whatever it was about shows by now.
         let is_conclusive = self.flags & SENT != 0 && asked_s >= self.echo_ends_s(coverage);
         let is_settling = self.flags & SETTLING != 0 && asked_s < self.settled_s(coverage);
         (self.fresh, self.flags) = (as_of.number, self.flags | PROVEN);
-        if is_settling && !traits.brought {
-            return was_woken;
+        // More was reported than the backend had to show: perhaps it does not show everything yet.
+        let is_in_question = was_woken && missing > 0 && !is_conclusive && view.guards.outrun;
+        self.reports = match self.is_changed() {
+            true => missing.max(1),
+            false if is_in_question || is_settling => missing,
+            false => 0,
+        };
+        if is_in_question || !is_settling {
+            self.proven_s = view.now_s;
+            self.flags &= !(SETTLING | SENT);
+            self.flags |= if is_in_question { SETTLING } else { 0 } | if traits.sent { SENT } else { 0 };
         }
-        self.proven_s = view.now_s;
-        let is_in_question = was_woken && !traits.brought && !is_conclusive && view.guards.outrun;
-        self.flags &= !(SETTLING | SENT);
-        self.flags |= if is_in_question { SETTLING } else { 0 } | if traits.sent { SENT } else { 0 };
-        was_woken && !traits.brought && !traits.sent
+        was_woken && traits.brought == 0 && !traits.sent
     }
 
     fn is_changed(&self) -> bool {
         self.flags & GONE == 0 && self.change > self.fresh
     }
 
-    /// By then the backend shows what was reported before the Sync that brought nothing. One second for rounding.
+    /// By then the backend shows what was reported before the Sync that brought too little. One second for rounding.
     fn settled_s(&self, coverage: &Coverage) -> u32 {
         self.proven_s.saturating_add(coverage.settle.as_secs() as u32 + 1)
     }

@@ -35,6 +35,15 @@ pub struct Coverage {
     pub settle: Duration,
 }
 
+impl Coverage {
+    /// When a proof of this second ends. Up to an eighth early, so that what was proven together does not end together.
+    pub fn ends_s(&self, proven_s: u32, is_covered: bool, spread: u8) -> u32 {
+        let lasts_s = if is_covered { self.trust } else { self.poll }.as_secs() as u32;
+        let early_s = u64::from(lasts_s / 8) * u64::from(spread) / 256;
+        proven_s.saturating_add(lasts_s - early_s as u32)
+    }
+}
+
 /// The last change number there was when the backend was asked, and when that was. Read *before* asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AsOf {
@@ -96,14 +105,14 @@ impl FolderTable {
 
     /// Ids of the watched folders, with their class.
     pub fn watched(&self) -> impl Iterator<Item = (&str, Option<Class>)> {
-        self.entries.iter().filter(|e| e.flags & WATCHED != 0).map(|e| (self.id(e), e.class))
+        self.entries.iter().filter(|e| e.flags & WATCHED != 0).map(|e| (self.id(e), e.class()))
     }
 
     /// Records a change; returns whether a watched folder is dirty by it.
     pub fn mark(&mut self, scope: &Scope, path: Option<&PathMatch>, number: u64, view: &View<'_>) -> bool {
         let (ids, entries) = (&self.ids, &mut self.entries);
         let named = |e: &Entry| match (scope, path) {
-            (Scope::FolderName(_), Some(path)) => path.matches(e.path, e.folder_type),
+            (Scope::FolderName(_), Some(path)) => path.matches(e.path, e.folder_type()),
             (Scope::FolderId(id), _) => id_of(ids, e) == id.as_str(),
             _ => false,
         };
@@ -113,7 +122,7 @@ impl FolderTable {
         for entry in entries.iter_mut().filter(|e| e.flags & GONE == 0) {
             let is_hit = match scope {
                 Scope::Mailbox => true,
-                Scope::Class(class) => entry.class.map_or(guesses, |c| c == *class),
+                Scope::Class(class) => entry.class().map_or(guesses, |c| c == *class),
                 // A path says Email. Folders whose path we do not know may be the one; an unknown name may be any.
                 Scope::FolderName(_) => {
                     let may_be = !is_found || path.is_some_and(|path| entry.may_be_called(path));
@@ -130,7 +139,7 @@ impl FolderTable {
         is_news
     }
 
-    /// A Sync brought a folder in step. Returns whether it was the answer to a wake and nothing came of it.
+    /// A Sync brought a folder in step, or nearer to it. Returns whether it was the answer to a wake and nothing came of it.
     pub fn prove(&mut self, id: &str, as_of: AsOf, traits: SyncTraits, view: &View<'_>) -> bool {
         self.find(id).is_some_and(|index| self.entries[index].prove(as_of, traits, view))
     }

@@ -48,7 +48,7 @@ impl<C> Lot<C> {
         match finding {
             CheckFinding::Unchanged => {
                 device.folders.prove_watched(as_of, &view);
-                device.prove_hierarchy(as_of.number);
+                device.prove_hierarchy(as_of.number, now.seconds());
             }
             CheckFinding::Changed(ids) => device.folders.mark_found(ids.iter().map(FolderId::as_str), number),
             CheckFinding::Hierarchy => device.hierarchy_change = device.hierarchy_change.max(number),

@@ -28,15 +28,20 @@ impl LotOptions {
         if device.hierarchy_change > device.hierarchy_fresh {
             return Standing::Dirty;
         }
-        match device.folders.standing(&self.view(device, now)) {
-            Standing::Clean { .. } if self.is_hierarchy_in_doubt(device) => Standing::Doubt { is_uncovered: false },
-            standing => standing,
+        match (device.folders.standing(&self.view(device, now)), self.hierarchy_ends_s(device)) {
+            (Standing::Clean { .. }, ends_s) if ends_s <= now.seconds() => Standing::Doubt { is_uncovered: false },
+            (Standing::Clean { until_s }, ends_s) => Standing::Clean { until_s: until_s.min(ends_s) },
+            (standing, _) => standing,
         }
     }
 
-    fn is_hierarchy_in_doubt(&self, device: &Device) -> bool {
-        let is_missing = !device.is_hierarchy_proven || device.hierarchy_fresh < self.coverage.epoch;
-        self.coverage.covers_hierarchy && is_missing && self.guards.restart
+    /// The second at which the proof of the folder list ends; 0 when there is none. Nobody polls a list without a source.
+    fn hierarchy_ends_s(&self, device: &Device) -> u32 {
+        match device.hierarchy_proven_s.filter(|_| device.hierarchy_fresh >= self.coverage.epoch) {
+            _ if !self.coverage.covers_hierarchy || !self.guards.restart => u32::MAX,
+            Some(proven_s) => self.coverage.ends_s(proven_s, true, device.spread),
+            None => 0,
+        }
     }
 
     /// What there is to tell a device: what changed, else what is in doubt, else that nothing did.
@@ -50,7 +55,7 @@ impl LotOptions {
         if !dirty.is_empty() {
             return Outcome::Changed(dirty);
         }
-        if self.is_hierarchy_in_doubt(device) {
+        if self.hierarchy_ends_s(device) <= now.seconds() {
             return Outcome::HierarchyChanged;
         }
         let in_doubt = named(&mut device.folders.in_doubt(&view));

@@ -53,14 +53,14 @@ impl<C> Lot<C> {
         }
     }
 
-    /// A Sync left the device in step with these folders, up to the number read before it was forwarded.
+    /// A Sync brought the device in step with these folders, or nearer to it, up to the number read before it was forwarded.
     pub fn synced<'a>(&mut self, who: &Who<'_>, folders: impl Iterator<Item = (&'a str, SyncTraits)>, as_of: AsOf, now: Moment) {
         let Some(device) = self.registry.find(who).and_then(|key| self.registry.device_mut(key)) else { return };
         let view = self.options.view(device, now);
         let (mut is_barren, mut is_fruitful) = (false, false);
         for (id, traits) in folders {
             is_barren |= device.folders.prove(id, as_of, traits, &view);
-            is_fruitful |= traits.brought || traits.sent;
+            is_fruitful |= traits.brought > 0 || traits.sent;
         }
         device.seen_s = now.seconds();
         // A wake of which nothing comes, again and again, is a loop: whoever causes it, it is slowed.
@@ -76,7 +76,7 @@ impl<C> Lot<C> {
     pub fn learnt(&mut self, who: &Who<'_>, is_full: bool, changes: &[FolderChange], as_of: u64, now: Moment) {
         let last_number = self.last_number;
         let Some(device) = self.device(who, now).and_then(|key| self.registry.device_mut(key)) else { return };
-        device.prove_hierarchy(as_of);
+        device.prove_hierarchy(as_of, now.seconds());
         if !changes.is_empty() {
             device.unheeded = 0;
         }

@@ -23,16 +23,14 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::folders::Coverage;
-use super::guards::Guards;
 use super::moment::Moment;
 pub use super::registry::Who;
 use super::registry::{DeviceIndex, DeviceKey, Registry};
 use super::slab::{Slab, SlotKey};
 use super::wheel::{Link, Links, Wheel};
-use crate::logic::decide::{PingBounds, PingRefusal, decide_ping};
+use crate::logic::decide::{PingRefusal, decide_ping};
 use crate::logic::eas::ping::{PingFolder, PingRequest};
-use crate::logic::eas::{Class, DeviceId, FolderId, Mailbox};
+use crate::logic::eas::{Class, FolderId, Mailbox};
 pub use checks::CheckFinding;
 pub use terms::{HeldView, LotOptions, Offer, Outcome, Output, Resolve};
 

@@ -41,6 +41,7 @@ pub struct LotOptions {
 }
 
 /// A Ping that wants to be held, with its connection.
+#[derive(Debug)]
 pub struct Offer<C> {
     /// Whose.
     pub mailbox: Mailbox,

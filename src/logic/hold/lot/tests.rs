@@ -1,10 +1,12 @@
 //! Behaviour of the lot, with a hand-driven clock.
 
 use super::*;
+use crate::logic::decide::PingBounds;
 use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderType};
 use crate::logic::eas::ping::PingFolder;
-use crate::logic::eas::{Class, ClassSet};
-use crate::logic::hold::folders::{AsOf, SyncTraits};
+use crate::logic::eas::{Class, ClassSet, DeviceId};
+use crate::logic::hold::folders::{AsOf, Coverage, SyncTraits};
+use crate::logic::hold::guards::Guards;
 use crate::logic::hold::{MailboxChange, Scope};
 
 /// A lot with Email and Calendar covered by a source, driven by hand.
@@ -56,7 +58,7 @@ fn ping(heartbeat_s: u32, folders: &[(&str, Class)]) -> PingRequest {
     }
 }
 
-const FETCHED: SyncTraits = SyncTraits { brought: true, sent: false };
+const FETCHED: SyncTraits = SyncTraits { brought: 9, sent: false, is_cut: false };
 const INBOX: &[(&str, Class)] = &[("5", Class::Email)];
 
 impl Scene {
@@ -68,7 +70,7 @@ impl Scene {
     /// A Sync of folders 5 and 1 passes through, brings something and ends in step.
     fn sync(&mut self, who: &str, id: &str) {
         self.expect(who, id, &["5", "1"]);
-        self.synced(who, id, &["5", "1"], SyncTraits { brought: true, sent: false }, self.number);
+        self.synced(who, id, &["5", "1"], SyncTraits { brought: 9, sent: false, is_cut: false }, self.number);
     }
 
     fn expect(&mut self, who: &str, id: &str, ids: &[&str]) {
