@@ -11,7 +11,7 @@ from scene import ADDRESS, Scene, figure, user
 HELD = 3
 CANARY = 60
 EVERY_S = 2
-LATE_S = 1
+LATE_S = 2
 POLL_S = 10
 
 
