@@ -13,8 +13,8 @@ output=$target/test-output
 passed=0
 failed=0
 
-build_packages=(gcc libc6-dev libssl-dev pkg-config openssl python3 procps)
-server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light)
+build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl python3 procps)
+server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2)
 
 main() {
   mkdir -p "$output"
@@ -63,15 +63,18 @@ run_layer() {
   export -f "layer_$name"
   export target
   timeout --kill-after=30 "$layer_s_max" bash -uo pipefail -c "layer_$name" >"$output/$name" 2>&1 </dev/null || code=$?
-  [ "$code" = 0 ] || tail -n 80 "$output/$name"
+  [ "$code" = 0 ] || { tail -n 80 "$output/$name"; grep -E '^test .*FAILED$|panicked at' "$output/$name"; }
   [ "$code" != 124 ] || echo "$name: hung; ended after $layer_s_max s"
   summary "$output/$name"
   count "$output/$name" "$code"
   echo "== $name: $([ "$code" = 0 ] && echo passed || echo FAILED) in $((SECONDS - started)) s"
 }
 
-# The test runners' own summary lines, and the figures that the server tests measured.
-summary() { grep -E '^(test result: |Ran [0-9]+ tests|OK$|FAILED|\{"devices")|^    [a-zA-Z0-9 ,]+: ' "$1" | grep -v ' 0 passed; 0 failed'; }
+# The test runners' own summary lines, and the figures that the demo and the server tests measured.
+summary() {
+  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|demo: .*)|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
+    grep -v ' 0 passed; 0 failed' | sed 's/^\.\.\. //'
+}
 
 # Adds the tests of a layer. A layer without a test runner of its own, or one that broke beside its tests, counts as one;
 # an ignored test counts as failed.

@@ -1,1 +1,50 @@
-fn main() {}
+//! `pushgate-loadtest`: simulated devices, and a stand-in mail server, for sizing push gateways and servers.
+//!
+//! * `hold`: opens many devices that log in, synchronise and hold a Ping; wakes them; reports. It is spread over processes:
+//!   `crew` is one of them, `order` what they say to each other.
+//! * `cas`: a stand-in mail server in a process of its own.
+
+mod cas;
+mod crew;
+mod hold;
+mod input;
+mod order;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Simulated Exchange ActiveSync devices for sizing and testing push gateways and servers.
+#[derive(Debug, Parser)]
+#[command(name = "pushgate-loadtest", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Open devices that log in, synchronise and hold a Ping; end with a report.
+    Hold(Box<hold::Arguments>),
+    /// Run a stand-in mail server; lines "deliver USER FOLDER" on standard input change its mailboxes.
+    Cas(cas::Arguments),
+    /// One process of hold; takes its order from standard input.
+    #[command(hide = true)]
+    Crew,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Hold(arguments) => hold::run(&arguments),
+        Command::Cas(arguments) => cas::run(&arguments),
+        Command::Crew => crew::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pushgate-loadtest: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

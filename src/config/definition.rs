@@ -185,7 +185,8 @@ pub const KEYS: &[Key] = &[
         r#""pushgate.token""#,
         "Bearer token of the internal address; made at first start with mode 0600.",
     ),
-    key("notify", "trust_s", Kind::Int(60, 7 * DAY_S), "3600", "How long a source that only calls in is believed without a proof."),
+    // From 5 s, so that a test (and an operator who watches a suspicious source) can see doubt come and go.
+    key("notify", "trust_s", Kind::Int(5, 7 * DAY_S), "3600", "How long a source that only calls in is believed without a proof."),
     key(
         "notify",
         "settle_s",
@@ -213,11 +214,17 @@ pub const KEYS: &[Key] = &[
         "After SIGTERM: held Pings are answered Status 1 spread over this time, then the process leaves.",
     ),
     key("limits", "lots", Kind::Int(0, 256), "0", "Lot threads; 0: one a core."),
-    key("limits", "parked_max", Kind::Int(1, 10_000_000), "1000000", "Parked connections in all; more Pings are answered Status 8."),
+    key(
+        "limits",
+        "parked_max",
+        Kind::Int(1, 10_000_000),
+        "1000000",
+        "Parked connections in all; more Pings are answered 503 with Retry-After.",
+    ),
     key("limits", "connections_max", Kind::Int(1, 10_000_000), "1000000", "Device connections in all; more are closed at accept."),
     key("limits", "handshakes_max", Kind::Int(1, 1_000_000), "2000", "Handshakes in flight; accepting pauses beyond it."),
     key("limits", "handshake_s", Kind::Int(1, 300), "20", "Time for PROXY header and TLS handshake together."),
-    key("limits", "head_bytes_max", Kind::Int(4_096, 1_048_576), "65536", "Request line and headers; more gets 431."),
+    key("limits", "head_bytes_max", Kind::Int(8_192, 1_048_576), "65536", "Request line and headers; more gets 431."),
     key("limits", "head_s", Kind::Int(1, 300), "30", "Time for a request head once its first byte came."),
     key("limits", "body_idle_s", Kind::Int(1, 3_600), "60", "A body or an answer that stands still this long closes the connection."),
     key(

@@ -28,8 +28,8 @@ pub const NOTIFICATION_IDS_MAX: usize = 65_536;
 pub const NOTIFICATION_ID_AGE: Duration = Duration::from_secs(600);
 /// Bad entries named in one answer; the rest are only counted.
 pub const NOTIFICATION_PROBLEMS_MAX: usize = 20;
-/// The webhook waits this long for the lots to say how many Pings they wake.
-pub const WOKEN_WAIT: Duration = Duration::from_millis(20);
+/// The webhook waits this long for the lots to say how many Pings they wake: a thousand take some 10 ms, ten thousand as long as this.
+pub const WOKEN_WAIT: Duration = Duration::from_millis(100);
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
 /// Time for the head, and again for the body, of an internal request, and for a handshake before it.

@@ -117,10 +117,10 @@ impl Watched {
 
     /// hyper does not poll a body that says it is over.
     fn finish_if_over(&mut self) {
-        if self.inner.is_end_stream() {
-            if let Some(mut watcher) = self.watcher.take() {
-                watcher.finish();
-            }
+        if self.inner.is_end_stream()
+            && let Some(mut watcher) = self.watcher.take()
+        {
+            watcher.finish();
         }
     }
 }

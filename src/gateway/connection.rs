@@ -85,12 +85,21 @@ impl Stage {
         Busy(self.clone())
     }
 
+    /// Nothing while an earlier answer is on its way: what hyper has not written by then would be lost. (For the same reason
+    /// hyper must not save up answers to pipelined requests, `pipeline_flush`.)
     fn take_hold(&self) -> Option<Box<Hold>> {
+        if self.is_writing() {
+            return None;
+        }
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn is_idle(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing.load(Ordering::Relaxed)
+        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing()
+    }
+
+    fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Relaxed)
     }
 }
 
@@ -171,7 +180,9 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         service_fn(move |request| exchange::answer(gateway.clone(), stage.clone(), peer, request))
     };
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max).pipeline_flush(true);
+    // Old devices compare header names letter by letter.
+    builder.preserve_header_case(true).title_case_headers(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes_max);
     let mut connection = builder.serve_connection(TokioIo::new(watched), service);
     let mut draining = gateway.draining.subscribe();
     let end = {
@@ -188,6 +199,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
                 note_end(result, peer);
                 return Poll::Ready(End::Done);
             }
+            // The answer before it first: what hyper still has to write is lost when it is taken apart.
             if let Some(hold) = stage.take_hold() {
                 return Poll::Ready(End::Hold(hold));
             }

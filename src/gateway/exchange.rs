@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use tracing::Instrument;
 
 use super::Gateway;
-use super::backend::{AnswerBody, BackendBody, BoxError, Credentials, Route, Verdict, mailbox_of};
+use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
 use super::observe::{FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
@@ -66,6 +66,10 @@ pub(crate) async fn answer(gateway: Arc<Gateway>, stage: Arc<Stage>, peer: Peer,
 impl Exchange {
     async fn route(self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
+        // We would believe one of them and the backend another: a verdict about one user would speak for the other.
+        if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
+            return self.done(plain(StatusCode::BAD_REQUEST, "There is more than one Authorization."));
+        }
         let is_eas = head.uri.path().eq_ignore_ascii_case(EAS_PATH);
         if !is_eas || head.method != Method::POST {
             let command = if head.method == Method::OPTIONS && is_eas { "OPTIONS" } else { "other" };
@@ -165,8 +169,8 @@ impl Exchange {
             Ok(Collected::Whole(body)) => body,
             // A Sync that uploads much: its root is looked at, its folders stay as they were.
             Ok(Collected::More(beginning)) => {
-                if let Err(refusal) = check_root(&beginning.first, &eas.request) {
-                    return self.done(refusal);
+                if let Err(code) = check_root(&beginning.first, &eas.request) {
+                    return self.done(refuse_body(&eas.request, code));
                 }
                 let route = self.route_to(&eas);
                 return self.forward(head, BackendBody::stream(beginning), eas, route, None).await;
@@ -198,17 +202,18 @@ impl Exchange {
             mailbox: mailbox.clone(),
             device: eas.request.device_id.clone(),
         });
-        let is_known = eas.credentials.as_ref().is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        let is_known = self.claim(eas.credentials.as_ref()) == Claim::Known;
         Ok(match eas.request.command {
             Command::Sync => {
-                let asked = proving(&SyncRequest::skim(body)?);
+                let version = eas.request.version;
+                let asked = proving(&SyncRequest::skim(body)?, version);
                 let Some(pupil) = pupil else { return Ok(None) };
                 // Strangers make no entries; what they prove counts only from the answer on.
                 if is_known && !asked.is_empty() {
                     pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
                 }
                 let as_of = self.gateway.lots.as_of();
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of)))
+                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, version)))
             }
             Command::FolderSync => {
                 let request = FolderSyncRequest::parse(body)?;
@@ -232,7 +237,7 @@ impl Exchange {
             return self.forward(head, BackendBody::from(body), eas, route, None).await;
         }
         let limits = &self.gateway.config.limits;
-        let is_packed = head.headers.contains_key(http::header::CONTENT_ENCODING);
+        let is_packed = head.headers.contains_key(CONTENT_ENCODING);
         let bytes = if is_packed { limits.inspected_body_bytes_max + 1 } else { ROOT_BYTES };
         let (first, body) = match collect(body, bytes, limits.body_idle).await {
             // Doing these twice is not as good as once: never replayable.
@@ -245,10 +250,9 @@ impl Exchange {
             Ok(Collected::More(beginning)) => (beginning.first.clone(), BackendBody::stream(beginning)),
             Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
         };
-        let root = inflated(&head.headers, &first, limits.inspected_body_bytes_max)
-            .ok_or_else(|| refuse_body(&eas.request, status::INVALID_WBXML));
-        if let Err(refusal) = root.and_then(|root| check_root(&root, &eas.request)) {
-            return self.done(refusal);
+        let root = inflated(&head.headers, &first, limits.inspected_body_bytes_max).ok_or(status::INVALID_WBXML);
+        if let Err(code) = root.and_then(|root| check_root(&root, &eas.request)) {
+            return self.done(refuse_body(&eas.request, code));
         }
         self.forward(head, body, eas, route, None).await
     }
@@ -256,14 +260,15 @@ impl Exchange {
     /// Forwards an EAS command; what the backend thinks of the credentials is remembered.
     async fn forward(self, head: request::Parts, body: BackendBody, eas: Eas, route: Route, watcher: Option<Box<dyn Watcher>>) -> Answer {
         let response = self.gateway.backend.forward(head, body, route).await;
+        let is_done = response.status() == StatusCode::OK && is_eas_answer(response.headers());
         if let Some(credentials) = &eas.credentials {
             match response.status() {
                 StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
-                StatusCode::OK if is_eas_answer(response.headers()) => self.gateway.verdicts.remember(credentials),
+                _ if is_done => self.gateway.verdicts.remember(credentials),
                 _ => {}
             }
         }
-        let watcher = watcher.filter(|_| response.status() == StatusCode::OK);
+        let watcher = watcher.filter(|_| is_done);
         response.map(|body| Watched::new(body, watcher, self.busy).boxed())
     }
 
@@ -272,7 +277,8 @@ impl Exchange {
         let config = &self.gateway.config;
         let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
-        let route = Route { mailbox, command, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
+        let claim = self.claim(credentials.as_ref());
+        let route = Route { mailbox, command, claim, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
         let response = self.gateway.backend.forward(head, body, route).await;
         if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
             self.gateway.verdicts.forget(credentials);
@@ -284,9 +290,15 @@ impl Exchange {
         Route {
             mailbox: eas.mailbox.clone(),
             command: eas.request.command.name(),
+            claim: self.claim(eas.credentials.as_ref()),
             trusts_forwarded: self.peer.trusts_forwarded,
             ..Route::from_peer(self.peer.ip)
         }
+    }
+
+    fn claim(&self, credentials: Option<&Credentials>) -> Claim {
+        let is_known = credentials.is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        if is_known { Claim::Known } else { Claim::Stranger }
     }
 
     fn done(self, response: Answer) -> Answer {
@@ -294,7 +306,21 @@ impl Exchange {
     }
 }
 
+/// Headers that an EAS request has once. Given twice, a backend may read the other one: a body that we took for mail, or a
+/// password that we then believe of somebody else.
+const SINGLE: [HeaderName; 6] = [
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    HOST,
+    HeaderName::from_static("ms-asprotocolversion"),
+    HeaderName::from_static("x-ms-policykey"),
+];
+
 fn parse_request(head: &request::Parts) -> Result<EasRequest, String> {
+    if let Some(name) = SINGLE.iter().find(|name| head.headers.get_all(*name).iter().count() > 1) {
+        return Err(format!("The header {name} is there twice."));
+    }
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let query = head.uri.query().unwrap_or_default();
     EasRequest::parse(query, header("MS-ASProtocolVersion"), header("X-MS-PolicyKey")).map_err(|error| format!("{error}."))
@@ -306,13 +332,13 @@ fn is_mime(headers: &HeaderMap, version: Version) -> bool {
     is_rfc822 && !version.has_common_statuses()
 }
 
-/// A body must be the command that the query says, because backends act on the body.
-fn check_root(first: &[u8], request: &EasRequest) -> Result<(), Answer> {
+/// A body must be the command that the query says, because backends act on the body. The error is an EAS status.
+fn check_root(first: &[u8], request: &EasRequest) -> Result<(), u16> {
     match root_command(first) {
         Ok(Root::Empty) => Ok(()),
         Ok(Root::Command(command)) if command == request.command => Ok(()),
-        Ok(_) => Err(refuse_body(request, status::INVALID_XML)),
-        Err(_) => Err(refuse_body(request, status::INVALID_WBXML)),
+        Ok(_) => Err(status::INVALID_XML),
+        Err(_) => Err(status::INVALID_WBXML),
     }
 }
 
@@ -324,7 +350,8 @@ fn refuse_body(request: &EasRequest, code: u16) -> Answer {
     }
 }
 
-/// Only an EAS server's 200 says that a password is right; a web server in between may say 200 to anything.
+/// Only an EAS server's 200 says that a password is right, or without a body that nothing changed; a web server in between may
+/// say 200 to anything.
 fn is_eas_answer(headers: &HeaderMap) -> bool {
     let is_wbxml = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/vnd.ms-sync"));
     is_wbxml || headers.contains_key("MS-Server-ActiveSync") || headers.contains_key("MS-ASProtocolVersions")

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, SystemTime};
 
 use mio::event::Event;
@@ -45,6 +45,19 @@ pub(crate) struct LotThread {
     metrics: Metrics,
 }
 
+/// Dropped when a lot panics or its poller fails. Its mailboxes would stay without an answer while the process looks healthy to
+/// everybody: better to begin anew, which costs every device one reconnect.
+struct EndsTheProcess {
+    lot: usize,
+}
+
+impl Drop for EndsTheProcess {
+    fn drop(&mut self) {
+        tracing::error!(lot = self.lot, "a lot ended without being told to; the process ends with it");
+        std::process::abort();
+    }
+}
+
 /// Buffers used again for every answer.
 struct Scratch {
     read: Box<[u8]>,
@@ -75,19 +88,25 @@ impl LotThread {
         LotThread { gateway, number, lot, inbox, batch: None, checks: HashMap::new(), wakes: Vec::new(), scratch, metrics }
     }
 
-    /// Turns until told to stop.
-    pub(crate) fn run(mut self) {
+    /// Turns until told to stop. Should the lot end for any other reason, the process ends with it.
+    pub(crate) fn run(self) {
+        let number = self.number;
+        let untold = EndsTheProcess { lot: number };
+        match self.turn_until_told() {
+            Ok(()) => std::mem::forget(untold),
+            Err(error) => tracing::error!(lot = number, %error, "the poller failed"),
+        }
+    }
+
+    fn turn_until_told(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         let mut is_behind = false;
         loop {
-            if let Err(error) = self.sleep(&mut events, is_behind) {
-                tracing::error!(lot = self.number, %error, "the poller failed; this lot ends");
-                return;
-            }
+            self.sleep(&mut events, is_behind)?;
             for event in events.iter().filter(|event| event.token() != KNOCK) {
                 self.handle_socket(event);
             }
-            let Some(more_notes) = self.take_notes() else { return };
+            let Some(more_notes) = self.take_notes() else { return Ok(()) };
             let more_timers = self.lot.advance(self.gateway.lots.now(), LOT_TURN_NOTES_MAX);
             self.perform_outputs();
             self.start_checks();
@@ -100,12 +119,15 @@ impl LotThread {
         &self.gateway.lots.0.doors[self.number]
     }
 
-    /// Waits for sockets, a knock or the next timer. The flag is raised before the last look at the inbox, so that a
-    /// note sent in between knocks.
+    /// Waits for sockets, a knock or the next timer. The flag is raised before the last look at inbox and permits, so that
+    /// whoever sends a note or gives a permit back after that look knocks.
     fn sleep(&mut self, events: &mut Events, is_behind: bool) -> io::Result<()> {
         self.door().is_asleep.store(true, Ordering::SeqCst);
+        // The other half of the fence in `Door::knock`.
+        fence(Ordering::SeqCst);
+        let is_behind = is_behind || !self.inbox.receiver.is_empty() || self.can_start_check();
         let until_timer = || self.lot.poll_timeout().map(|at| at.since(self.gateway.lots.now()));
-        let timeout = if is_behind || !self.inbox.receiver.is_empty() { Some(Duration::ZERO) } else { until_timer() };
+        let timeout = if is_behind { Some(Duration::ZERO) } else { until_timer() };
         let result = match self.inbox.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             result => result,
@@ -183,12 +205,17 @@ impl LotThread {
         self.lot.held_views(now).filter(matches).filter_map(with_peer).take(filter.limit).collect()
     }
 
-    /// Makes the poller watch a new slot's socket. One that is readable or gone already shows at once.
+    /// Makes the poller watch a new slot's socket. One that is readable or gone already shows at once; what came along
+    /// with the request shows only here.
     fn register(&mut self, slot: SlotKey) {
         let Some(parked) = self.lot.connection_mut(slot) else { return };
         if let Err(error) = self.inbox.poll.registry().register(&mut parked.stream, token(slot), Interest::READABLE) {
             tracing::warn!(%error, "a connection could not be watched and is closed");
-            self.close(slot);
+            return self.close(slot);
+        }
+        // One that is not held is being answered, which looks at what came after it by itself.
+        if self.lot.is_held(slot) {
+            self.receive(slot, 0);
         }
     }
 
@@ -199,6 +226,10 @@ impl LotThread {
         }
         if event.is_readable() || event.is_error() || event.is_read_closed() {
             self.read(slot);
+        }
+        // Behind a request that waits for its turn the end cannot be read, and the Ping in front would outlive its device.
+        if (event.is_error() || event.is_read_closed()) && self.lot.is_held(slot) {
+            self.hung_up(slot);
         }
     }
 
@@ -217,27 +248,37 @@ impl LotThread {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return self.hung_up(slot),
             };
-            match parked.wire.receive(&mut parked.received, &self.scratch.read[..count]) {
-                Ok(Incoming::Nothing) => {}
-                Ok(Incoming::Data) if is_held => return,
-                Ok(Incoming::Data) => return self.resume(slot),
-                Ok(Incoming::Closed) => {
-                    self.scratch.sealed.clear();
-                    parked.wire.seal_close_notify(&mut self.scratch.sealed);
-                    // A courtesy to a peer that is leaving.
-                    let _ = parked.stream.write(&self.scratch.sealed);
-                    return self.hung_up(slot);
-                }
-                Err(error) => {
-                    self.scratch.sealed.clear();
-                    parked.wire.seal_alert(error, &mut self.scratch.sealed);
-                    let _ = parked.stream.write(&self.scratch.sealed);
-                    tracing::debug!(peer = %parked.peer, error = error.label(), "a parked connection broke the TLS rules");
-                    metrics::counter!(crate::telemetry::metrics::TLS_ERRORS_TOTAL.name, "error" => error.label()).increment(1);
-                    return self.hung_up(slot);
-                }
+            if self.receive(slot, count) {
+                return;
             }
         }
+    }
+
+    /// Opens what waits and the first `count` bytes just read. Returns whether that is the end of reading for now.
+    fn receive(&mut self, slot: SlotKey, count: usize) -> bool {
+        let is_held = self.lot.is_held(slot);
+        let Some(parked) = self.lot.connection_mut(slot) else { return true };
+        match parked.wire.receive(&mut parked.received, &self.scratch.read[..count]) {
+            Ok(Incoming::Nothing) => return false,
+            Ok(Incoming::Data) if is_held => {}
+            Ok(Incoming::Data) => self.resume(slot),
+            Ok(Incoming::Closed) => {
+                self.scratch.sealed.clear();
+                parked.wire.seal_close_notify(&mut self.scratch.sealed);
+                // A courtesy to a peer that is leaving.
+                let _ = parked.stream.write(&self.scratch.sealed);
+                self.hung_up(slot);
+            }
+            Err(error) => {
+                self.scratch.sealed.clear();
+                parked.wire.seal_alert(error, &mut self.scratch.sealed);
+                let _ = parked.stream.write(&self.scratch.sealed);
+                tracing::debug!(peer = %parked.peer, error = error.label(), "a parked connection broke the TLS rules");
+                metrics::counter!(crate::telemetry::metrics::TLS_ERRORS_TOTAL.name, "error" => error.label()).increment(1);
+                self.hung_up(slot);
+            }
+        }
+        true
     }
 
     fn perform_outputs(&mut self) {
@@ -379,6 +420,10 @@ impl LotThread {
         Some(parked)
     }
 
+    fn can_start_check(&self) -> bool {
+        self.lot.checks_waiting() > 0 && self.gateway.lots.0.checks.available_permits() > 0
+    }
+
     /// Starts checks while there are both slots that want one and permits.
     fn start_checks(&mut self) {
         while self.lot.checks_waiting() > 0 {
@@ -386,9 +431,9 @@ impl LotThread {
             let Some(slot) = self.lot.start_check() else { return };
             let folders: Vec<PingFolder> = self.lot.watched(slot);
             let Some((peer, recipe)) = self.lot.connection(slot).and_then(|p| Some((p.peer, p.extra.as_ref()?.recipe.as_ref()?))) else {
-                // Nothing to ask with, which only a lot that asks needlessly would find: it must not wait for ever.
-                let as_of = self.gateway.lots.as_of();
-                self.lot.checked(slot, &CheckFinding::Failed, as_of, as_of.number, as_of.at);
+                // A source covered all its folders when the Ping came, and its password was thrown away. A folder turned out to be
+                // of another class since: the device clears the doubt itself.
+                self.find_changed(slot, &folders);
                 continue;
             };
             let (target, headers) = recipe.unpack();
@@ -396,6 +441,14 @@ impl LotThread {
             let check = super::check::Check { slot, lot: self.number, mailbox, peer, target, headers, folders };
             self.checks.insert(slot, check.start(&self.gateway, permit));
         }
+    }
+
+    /// In place of a check: everything watched may have changed.
+    fn find_changed(&mut self, slot: SlotKey, folders: &[PingFolder]) {
+        let finding = CheckFinding::Changed(folders.iter().map(|folder| folder.id.clone()).collect());
+        let (as_of, number) = (self.gateway.lots.as_of(), self.gateway.lots.next_number());
+        self.lot.checked(slot, &finding, as_of, number, as_of.at);
+        self.perform_outputs();
     }
 
     /// Puts this turn's figures where others can read them.

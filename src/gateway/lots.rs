@@ -1,7 +1,7 @@
 //! The lots as the rest of the program sees them: bounded inboxes, the counter of changes, and figures to look at.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -93,6 +93,8 @@ pub(crate) struct Door {
 impl Door {
     /// Lets a sleeping lot thread look at its inbox. One system call at most a sleep.
     pub(crate) fn knock(&self) {
+        // What was sent must be visible before the flag is read: the lot raises the flag, then looks (`LotThread::sleep`).
+        fence(Ordering::SeqCst);
         if self.is_asleep.swap(false, Ordering::SeqCst) {
             // It fails only when the poller is gone, and with it everybody who could be told.
             let _ = self.waker.wake();

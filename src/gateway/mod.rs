@@ -16,6 +16,7 @@ mod listener;
 mod lot_thread;
 pub mod lots;
 mod observe;
+pub mod open_files;
 mod parked;
 mod proxy_protocol;
 pub mod tls;
@@ -36,7 +37,7 @@ use crate::logic::hold::LotOptions;
 use crate::logic::hold::folders::Coverage;
 use backend::{Backend, Checker, SetupError, Verdicts};
 use lots::{Lots, Note};
-pub use parked::Peer;
+pub use parked::{Parked, Peer};
 use tls::Acceptor;
 
 /// Everything a connection needs, shared by all of them.

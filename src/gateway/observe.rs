@@ -5,7 +5,7 @@ use super::lots::{Fact, Home, Lots};
 use crate::logic::eas::folder_change::{FolderAnswer, FolderOrder, FolderRequest};
 use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader};
 use crate::logic::eas::sync::{SyncObserver, SyncRequest};
-use crate::logic::eas::{DeviceId, FolderId, Mailbox, status};
+use crate::logic::eas::{DeviceId, FolderId, Mailbox, Version, status};
 use crate::logic::hold::{AsOf, SyncTraits};
 
 /// Whose traffic it is, and where to tell.
@@ -29,9 +29,11 @@ impl Pupil {
     }
 }
 
-/// Folders that a Sync will bring in step if its answer says so: those that asked for changes since a key.
-pub(crate) fn proving(request: &SyncRequest) -> Vec<Asked> {
-    let asks = request.collections.iter().filter(|c| c.sync_key != "0" && c.get_changes != Some(false));
+/// Folders that a Sync will bring in step if its answer says so: those that asked for changes since a key. Up to 12.0 a
+/// server sends no changes unless it is told to.
+pub(crate) fn proving(request: &SyncRequest, version: Version) -> Vec<Asked> {
+    let by_default = version >= Version::V12_1;
+    let asks = request.collections.iter().filter(|c| c.sync_key != "0" && c.get_changes.unwrap_or(by_default));
     asks.filter_map(|c| Some(Asked { id: c.id.clone()?, sent: c.has_commands })).collect()
 }
 
@@ -48,29 +50,37 @@ pub(crate) struct SyncWatcher {
     asked: Vec<Asked>,
     as_of: AsOf,
     observer: Option<SyncObserver>,
+    is_empty: bool,
+    /// No body means that nothing changed; before 12.1 it means that something went wrong.
+    may_be_empty: bool,
 }
 
 impl SyncWatcher {
-    pub(crate) fn new(pupil: Pupil, asked: Vec<Asked>, as_of: AsOf) -> Self {
-        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()) }
+    pub(crate) fn new(pupil: Pupil, asked: Vec<Asked>, as_of: AsOf, version: Version) -> Self {
+        let may_be_empty = version >= Version::V12_1;
+        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()), is_empty: true, may_be_empty }
     }
 }
 
 impl Watcher for SyncWatcher {
     fn push(&mut self, bytes: &[u8]) {
+        self.is_empty &= bytes.is_empty();
         if self.observer.as_mut().is_some_and(|observer| observer.push(bytes).is_err()) {
             self.observer = None;
         }
     }
 
     fn finish(&mut self) {
+        if self.is_empty && !self.may_be_empty {
+            return;
+        }
         let Some(answer) = self.observer.take().and_then(|observer| observer.finish().ok()) else { return };
         if answer.status.is_some_and(|s| s != status::OK) {
             return;
         }
-        // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short may
-        // have left out others too.
-        let is_cut = answer.collections.iter().any(|c| c.more_available);
+        // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short, stumbled,
+        // or did not say which collection it means, may have left out others too.
+        let is_cut = answer.collections.iter().any(|c| !c.is_in_step() || c.id.is_none());
         let met = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
             Some(found) if found.status != Some(status::OK) => None,
             Some(found) => Some((id, SyncTraits { brought: found.server_commands, sent, is_cut: !found.is_in_step() })),
@@ -149,5 +159,77 @@ impl Watcher for FolderChangeWatcher {
         };
         // As of nothing: what others changed in the tree meanwhile is still to be fetched.
         self.pupil.tell(Fact::Learnt { is_full: false, changes: vec![change], as_of: 0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lots::Note;
+    use super::*;
+    use crate::logic::eas::sync::{SyncAnswer, SyncCollection, SyncedCollection};
+    use crate::logic::hold::Moment;
+
+    fn id(text: &str) -> FolderId {
+        FolderId::new(text).expect("short")
+    }
+
+    /// Ids proven by a Sync of folders 5 and 7 that was answered like this.
+    fn proven(version: Version, answer: &[u8]) -> Option<Vec<FolderId>> {
+        let (lots, mut inboxes) = Lots::new(1, 16, 1).expect("a poller");
+        let mailbox = Mailbox::normalise("hew@example.org", None, true).expect("a name");
+        let device = DeviceId::new(b"A1").expect("an id");
+        let pupil = Pupil { home: lots.home(&mailbox), lots, mailbox, device };
+        let as_of = AsOf { number: 3, at: Moment::default() };
+        let asked = ["5", "7"].map(|name| Asked { id: id(name), sent: false });
+        let mut watcher = SyncWatcher::new(pupil, asked.into(), as_of, version);
+        watcher.push(answer);
+        watcher.finish();
+        match inboxes[0].receiver.try_recv().ok()? {
+            Note::Learn(lesson) => match lesson.fact {
+                Fact::Synced { folders, as_of: told } if told == as_of => {
+                    Some(folders.into_iter().filter(|(_, traits)| !traits.is_cut).map(|(id, _)| id).collect())
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn answer(collections: &[(&str, u16, bool)]) -> Vec<u8> {
+        let collections = collections.iter().map(|(name, status, more_available)| SyncedCollection {
+            id: Some(id(name)).filter(|id| !id.as_str().is_empty()),
+            status: Some(*status),
+            more_available: *more_available,
+            ..SyncedCollection::default()
+        });
+        SyncAnswer { collections: collections.collect(), ..SyncAnswer::default() }.encode()
+    }
+
+    #[test]
+    fn a_folder_left_out_is_in_step_unless_another_one_went_wrong() {
+        let of = |collections: &[(&str, u16, bool)]| proven(Version::V14_1, &answer(collections));
+        assert_eq!(of(&[("5", 1, false)]), Some(vec![id("5"), id("7")]));
+        assert_eq!(of(&[("5", 1, true)]), Some(vec![]));
+        assert_eq!(of(&[("5", 3, false)]), Some(vec![]));
+        assert_eq!(of(&[("5", 1, false), ("7", 8, false)]), Some(vec![id("5")]));
+    }
+
+    #[test]
+    fn no_body_means_no_change_only_where_the_version_says_so() {
+        assert_eq!(proven(Version::V12_1, b""), Some(vec![id("5"), id("7")]));
+        assert_eq!(proven(Version::V12_0, b""), None);
+        assert_eq!(proven(Version::V14_1, b"<html>"), None);
+    }
+
+    #[test]
+    fn changes_come_unasked_from_12_1_on() {
+        let with = |get_changes, sync_key| SyncRequest {
+            collections: vec![SyncCollection { get_changes, ..SyncCollection::new(id("5"), sync_key) }],
+            ..SyncRequest::default()
+        };
+        let proves = |get_changes, key, version| !proving(&with(get_changes, key), version).is_empty();
+        assert!(proves(None, "9", Version::V12_1) && !proves(None, "9", Version::V12_0));
+        assert!(proves(Some(true), "9", Version::V2_5) && !proves(Some(false), "9", Version::V16_1));
+        assert!(!proves(Some(true), "0", Version::V14_1), "key 0 brings no changes");
     }
 }

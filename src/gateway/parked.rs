@@ -98,8 +98,11 @@ mod tests {
 
     #[test]
     fn a_slot_with_its_keys_stays_within_its_budget() {
-        assert!(size_of::<Parked>() <= 152, "a parked connection takes {} bytes", size_of::<Parked>());
-        assert!(Lot::<Parked>::SLOT_BYTES <= 192, "a slot takes {} bytes", Lot::<Parked>::SLOT_BYTES);
+        // mio keeps the number of a socket's poller beside it when debug assertions are on.
+        let debug_bytes = if cfg!(debug_assertions) { 8 } else { 0 };
+        let (parked, slot) = (size_of::<Parked>(), Lot::<Parked>::SLOT_BYTES);
+        assert!(parked <= 152 + debug_bytes, "a parked connection takes {parked} bytes");
+        assert!(slot <= 192 + debug_bytes, "a slot takes {slot} bytes");
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Result<(Option<SocketAddr>, 
             return Err(ProxyError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
         let header = HeaderResult::parse(&bytes);
-        if header.is_incomplete() && bytes.len() < HEADER_BYTES_MAX {
+        // A v1 line with too few fields counts as incomplete there, even when its end has come.
+        let is_ended_line = matches!(header, HeaderResult::V1(_)) && bytes.windows(2).any(|pair| pair == b"\r\n");
+        if header.is_incomplete() && bytes.len() < HEADER_BYTES_MAX && !is_ended_line {
             continue;
         }
         let (address, length) = match &header {
@@ -103,6 +105,7 @@ mod tests {
     async fn anything_else_is_refused() {
         assert!(matches!(read_of(&[b"\x16\x03\x01\x02\x00\x01\x00"]).await, Err(ProxyError::Malformed)));
         assert!(matches!(read_of(&[b"GET / HTTP/1.1\r\n\r\n"]).await, Err(ProxyError::Malformed)));
+        assert!(matches!(read_of(&[b"PROXY TCP4 nonsense\r", b"\n\x16\x03"]).await, Err(ProxyError::Malformed)));
         assert!(matches!(read_of(&[b"PROXY TCP4 1.2"]).await, Err(ProxyError::Io(_))));
     }
 }

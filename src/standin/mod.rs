@@ -10,7 +10,6 @@
 
 pub mod cas;
 pub mod device;
-pub mod open_files;
 pub mod tally;
 #[cfg(test)]
 mod tests;

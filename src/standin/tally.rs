@@ -23,8 +23,13 @@ pub struct Tally {
     wakes: AtomicU64,
     needless: AtomicU64,
     expired: AtomicU64,
+    connections: AtomicU64,
+    /// Microseconds after the beginning: the last connection before all were held, and when all were; 0: not yet.
+    last_connected_us: AtomicU64,
+    all_held_us: AtomicU64,
     latencies: Mutex<Histogram<u64>>,
     errors: Mutex<BTreeMap<String, u64>>,
+    first_error: Mutex<Option<String>>,
     /// Delivered and not fetched yet, and for whom.
     missing: Mutex<HashMap<ItemId, usize>>,
 }
@@ -48,8 +53,12 @@ impl Tally {
             wakes: AtomicU64::new(0),
             needless: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            last_connected_us: AtomicU64::new(0),
+            all_held_us: AtomicU64::new(0),
             latencies: Mutex::new(Histogram::new_with_max(LATENCY_MAX_US, 3).expect("the range is a constant")),
             errors: Mutex::default(),
+            first_error: Mutex::default(),
             missing: Mutex::default(),
         }
     }
@@ -58,7 +67,7 @@ impl Tally {
     /// Returns whether it is.
     pub fn notifying(&self, device: usize) -> bool {
         let cell = &self.devices[device];
-        let now_us = self.began.elapsed().as_micros() as u64 + 1;
+        let now_us = self.now_us();
         let is_held = cell.is_held.load(Relaxed);
         if is_held {
             // If it was notified before and not woken yet, that is what it is waiting for.
@@ -107,6 +116,22 @@ impl Tally {
         self.expired.load(Relaxed)
     }
 
+    /// Connections made.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
+    /// From the beginning until the last connection before all devices were held.
+    pub fn connecting_time(&self) -> Duration {
+        Duration::from_micros(self.last_connected_us.load(Relaxed))
+    }
+
+    /// From the beginning until all devices were held; `None`: they have never been.
+    pub fn all_held_after(&self) -> Option<Duration> {
+        let us = self.all_held_us.load(Relaxed);
+        (us > 0).then(|| Duration::from_micros(us))
+    }
+
     /// Notification → answer read, in microseconds. A copy.
     pub fn latencies(&self) -> Histogram<u64> {
         lock(&self.latencies).clone()
@@ -120,6 +145,16 @@ impl Tally {
     /// Failures by kind.
     pub fn errors(&self) -> BTreeMap<String, u64> {
         lock(&self.errors).clone()
+    }
+
+    /// The first failure in words.
+    pub fn first_error(&self) -> Option<String> {
+        lock(&self.first_error).clone()
+    }
+
+    /// Microseconds since the beginning, plus one: 0 stands for "not yet".
+    fn now_us(&self) -> u64 {
+        self.began.elapsed().as_micros() as u64 + 1
     }
 
     fn woken(&self, device: usize, at: Instant) {
@@ -139,6 +174,10 @@ impl Tally {
             (false, true) => {
                 let held = self.held.fetch_add(1, Relaxed) + 1;
                 self.held_max.fetch_max(held, Relaxed);
+                if held == self.devices.len() {
+                    // Only the first time counts.
+                    let _ = self.all_held_us.compare_exchange(0, self.now_us(), Relaxed, Relaxed);
+                }
             }
             (true, false) => {
                 self.held.fetch_sub(1, Relaxed);
@@ -152,6 +191,12 @@ impl Observer for Tally {
     fn note(&self, device: usize, event: Event<'_>) {
         match event {
             Event::PingSent => {}
+            Event::Connected => {
+                self.connections.fetch_add(1, Relaxed);
+                if self.all_held_us.load(Relaxed) == 0 {
+                    self.last_connected_us.fetch_max(self.now_us(), Relaxed);
+                }
+            }
             Event::Held => self.set_held(device, true),
             Event::PingAnswered { status, at, .. } => {
                 self.set_held(device, false);
@@ -168,6 +213,7 @@ impl Observer for Tally {
             }
             Event::Failed(error) => {
                 self.set_held(device, false);
+                lock(&self.first_error).get_or_insert_with(|| error.to_string());
                 *lock(&self.errors).entry(error.label().to_owned()).or_default() += 1;
             }
         }
@@ -199,6 +245,7 @@ mod tests {
         tally.note(1, Event::Held);
         assert!(tally.notifying(0));
         assert_eq!((tally.held(), tally.waiting_for_wake()), (2, 1));
+        assert!(tally.all_held_after().is_some());
         tally.note(0, answered(2));
         assert_eq!((tally.wakes(), tally.latencies().len(), tally.held(), tally.held_max()), (1, 1, 1, 2));
         assert_eq!(tally.waiting_for_wake(), 0);
@@ -214,5 +261,6 @@ mod tests {
         tally.note(0, Event::Held);
         tally.note(0, Event::Failed(&DeviceError::Timeout));
         assert_eq!((tally.held(), tally.errors()["timeout"]), (0, 1));
+        assert_eq!(tally.first_error().as_deref(), Some("no answer in time"));
     }
 }

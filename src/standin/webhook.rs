@@ -26,9 +26,8 @@ pub struct Webhook {
 pub struct Accepted {
     /// Notifications taken.
     pub accepted: u64,
-    /// Devices woken by them.
-    #[serde(default)]
-    pub woken: u64,
+    /// Devices woken by them; `None`: too many to wait for.
+    pub woken: Option<u64>,
 }
 
 impl Webhook {

@@ -81,7 +81,7 @@ pub const BACKEND_REQUESTS_TOTAL: Metric = metric(
     "pushgate_backend_requests_total",
     Kind::Counter,
     Unit::Count,
-    &[("command", "the EAS command, OPTIONS, or other"), ("status", "HTTP status, or error when none came")],
+    &[("command", "the EAS command, OPTIONS, verdict, check, or other"), ("status", "HTTP status; ours (502, 504, …) when none came")],
     "Requests sent to a backend.",
 );
 /// Checks of a backend.
@@ -89,7 +89,7 @@ pub const BACKEND_CHECKS_TOTAL: Metric = metric(
     "pushgate_backend_checks_total",
     Kind::Counter,
     Unit::Count,
-    &[("result", "clean, changed or failed")],
+    &[("result", "unchanged, changed, hierarchy, refused or failed")],
     "Shortest Pings sent to a backend to clear doubt.",
 );
 /// Handshakes of devices.

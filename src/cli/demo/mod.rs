@@ -12,18 +12,19 @@ mod tests;
 mod view;
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-pub use self::scene::Gateway;
-use self::scene::Scene;
+use self::scene::{Gateway, Scene};
 use self::view::View;
-use super::{Failure, Outcome, arguments, say};
+use super::{Failure, Outcome, arguments, say, serve};
 use crate::config::Config;
 use crate::gateway::tls::Acceptor;
+use crate::telemetry;
 
 /// How often something is delivered.
 const DELIVERY_EVERY: Duration = Duration::from_secs(1);
@@ -54,15 +55,16 @@ pub fn run(arguments: &arguments::Demo) -> Outcome {
     run_with(arguments, start_gateway)
 }
 
+/// The gateway as `serve` starts it.
 async fn start_gateway(config: Config, acceptor: Acceptor) -> anyhow::Result<Gateway> {
-    let running = crate::cli::serve::start(config, acceptor).await?;
-    let https = *running.https.first().context("the demo binds one address")?;
-    let (internal, token) = (running.internal, running.token.clone());
-    Ok(Gateway { https, internal, token, drain: Box::pin(running.drain()) })
+    telemetry::log::start(&config.log)?;
+    let running = serve::start(config, acceptor).await?;
+    let https = *running.https.first().ok_or_else(|| anyhow::anyhow!("it listens nowhere"))?;
+    Ok(Gateway { https, internal: running.internal, token: running.token.clone(), drain: Box::pin(running.drain()) })
 }
 
-/// Runs the demo with a gateway that `start` starts from a configuration and a certificate.
-pub fn run_with<S>(arguments: &arguments::Demo, start: S) -> Outcome
+/// Runs the demo with a gateway that `start` starts.
+fn run_with<S>(arguments: &arguments::Demo, start: S) -> Outcome
 where
     S: AsyncFnOnce(Config, Acceptor) -> anyhow::Result<Gateway>,
 {
@@ -82,18 +84,12 @@ where
 /// From the first device to the summary.
 async fn play(arguments: &arguments::Demo, scene: &Scene, mut view: View) -> Result<Summary, Failure> {
     view.introduce(scene)?;
-    let interrupted = async {
-        // Without a signal handler the default action ends us, which is what was asked for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     let playing = async {
         ramp(scene, &mut view).await?;
         deliver(arguments.duration, scene, &mut view).await
     };
     tokio::select! {
-        () = interrupted => {}
+        left = told_to_leave() => left.map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?,
         played = playing => played?,
     }
     settle(scene).await;
@@ -109,6 +105,18 @@ async fn play(arguments: &arguments::Demo, scene: &Scene, mut view: View) -> Res
         wake_p99_ms: ms(0.99),
         backend_requests: scene.cas.requests(),
     })
+}
+
+/// Ctrl-C, a service manager, or the terminal is closed: in each case the token's directory goes with us.
+async fn told_to_leave() -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
 }
 
 /// Waits until all devices are held, or for the time that should have been enough.

@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 
 use crate::cli::arguments;
 use crate::config::Config;
+use crate::gateway::open_files;
 use crate::gateway::tls::Acceptor;
 use crate::logic::eas::{Class, ClassSet};
 use crate::standin::cas::{Cas, CasOptions, Kind};
 use crate::standin::device::{Behaviour, Device, DeviceOptions};
-use crate::standin::open_files;
 use crate::standin::tally::Tally;
 use crate::standin::tls::{ThrowAway, Trust, client_config};
 use crate::standin::webhook::Webhook;
@@ -32,15 +32,15 @@ const BETWEEN_DEVICES: Duration = Duration::from_millis(2);
 const OTHER_SOCKETS: usize = 600;
 
 /// A running gateway, as far as the demo needs it.
-pub struct Gateway {
+pub(super) struct Gateway {
     /// Where devices connect.
-    pub https: SocketAddr,
+    pub(super) https: SocketAddr,
     /// Where notifications go.
-    pub internal: SocketAddr,
+    pub(super) internal: SocketAddr,
     /// The bearer token of the internal address.
-    pub token: String,
+    pub(super) token: String,
     /// Stops it in good order.
-    pub drain: Pin<Box<dyn Future<Output = ()>>>,
+    pub(super) drain: Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// Everything that runs.

@@ -16,8 +16,8 @@ use super::arguments;
 use super::{Failure, Outcome};
 use crate::admin::{self, Internal, token};
 use crate::config::Config;
-use crate::gateway::Gateway;
 use crate::gateway::tls::Acceptor;
+use crate::gateway::{Gateway, open_files};
 use crate::notify::Intake;
 use crate::telemetry;
 use seams::{InternalTls, Sink, View};
@@ -25,24 +25,45 @@ use seams::{InternalTls, Sink, View};
 /// How often certificate files are looked at.
 const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(2);
 
+/// Beyond `drain.drain_s`: two seconds for the last answers, two for the internal address, and some.
+const LEAVE_MARGIN: Duration = Duration::from_secs(10);
+
 /// `pushgate serve`
 pub fn run(arguments: &arguments::Serve) -> Outcome {
     let config = super::load(&arguments.config)?;
     telemetry::log::start(&config.log).map_err(|error| Failure::Failed(error.to_string()))?;
     let acceptor = Acceptor::new(&config.tls).map_err(|error| Failure::Usage(error.to_string()))?;
+    raise_open_files(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let running = start(config, acceptor).await.map_err(|error| Failure::Failed(format!("{error:#}")))?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), devices = ?running.https, internal = %running.internal, "ready");
         let certificates = tokio::spawn(watch_certificates(running.gateway.clone()));
         let signal = leave_signal().await.map_err(|error| Failure::Failed(format!("cannot wait for signals: {error}")))?;
         tracing::info!(signal, held = running.gateway.lots.held(), "draining");
         certificates.abort();
-        running.drain().await;
-        tracing::info!("left");
+        let patience = running.gateway.config.drain + LEAVE_MARGIN;
+        match tokio::time::timeout(patience, running.drain()).await {
+            Ok(()) => tracing::info!("left"),
+            Err(_) => tracing::warn!("not everything ended in time; leaving all the same"),
+        }
         Ok(())
-    })
+    });
+    // Dropped, it would wait for threads that ask the name server or read a file, however long they take.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A connection is a file; the limit that services start with is for something else.
+fn raise_open_files(config: &Config) {
+    match open_files::raise_to_most() {
+        Ok(limit) if limit < config.limits.connections_max as u64 => {
+            tracing::info!(limit, "open files bound the number of connections; raise LimitNOFILE for more");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+    }
 }
 
 /// A gateway with its addresses bound.
@@ -135,8 +156,12 @@ async fn watch_certificates(gateway: Arc<Gateway>) {
         let gateway = gateway.clone();
         let Ok(reloaded) = tokio::task::spawn_blocking(move || gateway.acceptor.reload()).await else { return };
         match reloaded {
-            Ok(true) => tracing::info!("certificates reloaded"),
-            Ok(false) => last_error = None,
+            Ok(is_news) => {
+                last_error = None;
+                if is_news {
+                    tracing::info!("certificates reloaded");
+                }
+            }
             // While a file is being replaced it may be half there; said once, not every two seconds.
             Err(error) => {
                 let text = error.to_string();

@@ -33,14 +33,14 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 impl Credentials {
-    /// `None` for other schemes, for Basic that is not base64 of `user:password`, and for an empty user or token.
+    /// `None` for other schemes, for Basic that is not base64 of `user:password`, for an empty user, and for what is not one token.
     pub fn from_header(value: &HeaderValue) -> Option<Self> {
         let bytes = value.as_bytes().trim_ascii();
         let space = bytes.iter().position(|&byte| byte == b' ')?;
         let (scheme, rest) = (&bytes[..space], bytes[space..].trim_ascii());
         let who = if scheme.eq_ignore_ascii_case(b"basic") {
             Who::User(basic_user(rest)?)
-        } else if scheme.eq_ignore_ascii_case(b"bearer") && !rest.is_empty() {
+        } else if scheme.eq_ignore_ascii_case(b"bearer") && is_one_token(rest) {
             Who::Token
         } else {
             return None;
@@ -71,6 +71,11 @@ impl Credentials {
         let claims: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&payload).ok()?;
         names.iter().find_map(|name| claims.get(name)?.as_str().map(str::to_owned))
     }
+}
+
+/// RFC 6750: one token68 and nothing else. Of two, we might read the claims of one while the backend accepts the other.
+fn is_one_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte))
 }
 
 /// Devices write Basic in UTF-8 or, older ones, in Latin-1; every byte is a character of the latter.
@@ -160,7 +165,20 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_none() {
-        for value in ["", "Basic", "Basic ", "Basic !!!", "Basic aGV3", "Basic Onh4", "Bearer", "Bearer ", "NTLM TlRM", "aGV3Ong="] {
+        for value in [
+            "",
+            "Basic",
+            "Basic ",
+            "Basic !!!",
+            "Basic aGV3",
+            "Basic Onh4",
+            "Bearer",
+            "Bearer ",
+            "Bearer e30.e30.x e30.e30.y",
+            "Bearer a,b",
+            "NTLM TlRM",
+            "aGV3Ong=",
+        ] {
             assert!(of(value).is_none(), "{value}");
         }
     }

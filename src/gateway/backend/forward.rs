@@ -21,7 +21,7 @@ use super::choice::Health;
 use super::connect::Link;
 use super::failure::Failure;
 use super::pool::Member;
-use super::{AnswerBody, Backend, Inner, Route, choice, headers, presets};
+use super::{AnswerBody, Backend, Claim, Inner, Route, choice, headers, presets};
 use crate::config::limits::BACKEND_ATTEMPTS_MAX;
 
 /// `backend_requests_total{command,status}`.
@@ -95,7 +95,12 @@ impl Inner {
     async fn take_turns(&self, route: &Route) -> Result<Vec<OwnedSemaphorePermit>, Failure> {
         let is_long = route.answer_timeout.is_some_and(|timeout| timeout > self.answer_timeout);
         let wait = async {
-            let mut turns = Vec::with_capacity(2);
+            let mut turns = Vec::with_capacity(3);
+            match route.claim {
+                Claim::Known => {}
+                Claim::Stranger => turns.push(Arc::clone(&self.stranger_turns).acquire_owned().await),
+                Claim::Question => turns.push(Arc::clone(&self.question_turns).acquire_owned().await),
+            }
             if is_long {
                 turns.push(Arc::clone(&self.long_turns).acquire_owned().await);
             }

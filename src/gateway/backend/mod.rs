@@ -64,12 +64,25 @@ pub struct Route {
     pub answer_timeout: Option<Duration>,
     /// The EAS command, as a metric label.
     pub command: &'static str,
+    /// What is known of who asks: how much of the backend they may occupy together.
+    pub claim: Claim,
+}
+
+/// Who asks, as far as it matters for sharing the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The backend accepted these credentials lately.
+    Known,
+    /// Anybody: half of the turns at most, since a body that trickles in keeps its turn for as long as it likes.
+    Stranger,
+    /// We ask about credentials: a quarter at most, since whoever guesses passwords makes us ask.
+    Question,
 }
 
 impl Route {
     /// A request about which nothing is known but who sent it.
     pub fn from_peer(peer: IpAddr) -> Self {
-        Route { mailbox: None, peer, trusts_forwarded: false, answer_timeout: None, command: "none" }
+        Route { mailbox: None, peer, trusts_forwarded: false, answer_timeout: None, command: "none", claim: Claim::Stranger }
     }
 }
 
@@ -85,6 +98,9 @@ pub(crate) struct Inner {
     turns: Arc<Semaphore>,
     /// Held besides by exchanges that may last a heartbeat, so that forwarded Pings cannot starve everything else.
     long_turns: Arc<Semaphore>,
+    /// Held besides by strangers, and by questions about credentials, so that those whom the backend knows find a turn.
+    stranger_turns: Arc<Semaphore>,
+    question_turns: Arc<Semaphore>,
     /// Sent so far, whatever became of them.
     requests: AtomicU64,
     answer_timeout: Duration,
@@ -102,6 +118,8 @@ impl Backend {
             connector: Connector::new(config)?,
             turns: Arc::new(Semaphore::new(config.connections_max)),
             long_turns: Arc::new(Semaphore::new((config.connections_max * 3 / 4).max(1))),
+            stranger_turns: Arc::new(Semaphore::new(config.connections_max.div_ceil(2))),
+            question_turns: Arc::new(Semaphore::new(config.connections_max.div_ceil(4))),
             requests: AtomicU64::new(0),
             answer_timeout: config.answer_timeout,
             body_idle: limits.body_idle,

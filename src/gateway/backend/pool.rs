@@ -1,7 +1,7 @@
 //! Connections that are between two exchanges, one list for each backend.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
@@ -22,8 +22,15 @@ pub(super) struct Member {
     /// `Host` for requests whose device sent none.
     pub(super) host: HeaderValue,
     pub(super) health: Health,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Default)]
+struct Idle {
     /// Oldest first.
-    idle: Mutex<VecDeque<(Link, Instant)>>,
+    links: VecDeque<(Link, Instant)>,
+    /// A task looks after them.
+    is_swept: bool,
 }
 
 impl Member {
@@ -31,7 +38,7 @@ impl Member {
         let name = url.authority().map(|authority| authority.as_str().to_ascii_lowercase()).unwrap_or_default();
         let bad = |_| SetupError { place: "backend.url", message: format!("\"{url}\" cannot be a Host header") };
         let host = HeaderValue::from_str(&name).map_err(bad)?;
-        Ok(Member { name, uri: url.clone(), host, health: Health::new(down, trial), idle: Mutex::new(VecDeque::new()) })
+        Ok(Member { name, uri: url.clone(), host, health: Health::new(down, trial), idle: Mutex::default() })
     }
 
     /// An idle connection if `may_reuse` and one is there, else a new one.
@@ -47,27 +54,53 @@ impl Member {
     }
 
     /// Takes a connection back whose exchange is complete in both directions.
-    pub(super) fn put_back(&self, link: Link) {
-        let now = Instant::now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while idle.front().is_some_and(|(link, since)| !is_fresh(link, *since, now)) {
-            idle.pop_front();
+    pub(super) fn put_back(self: &Arc<Self>, link: Link) {
+        let mut idle = self.idle();
+        idle.close_stale(Instant::now());
+        if idle.links.len() < BACKEND_IDLE_LINKS_MAX && !link.sender.is_closed() {
+            idle.links.push_back((link, Instant::now()));
+            if !std::mem::replace(&mut idle.is_swept, true) {
+                tokio::spawn(Arc::clone(self).sweep());
+            }
         }
-        if idle.len() < BACKEND_IDLE_LINKS_MAX && !link.sender.is_closed() {
-            idle.push_back((link, now));
+    }
+
+    /// Closes what has grown old, until nothing is idle: after a storm, when all devices are parked, no exchange comes by
+    /// that would do it, and each link keeps a socket and some ten kilobytes.
+    async fn sweep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(BACKEND_IDLE).await;
+            let mut idle = self.idle();
+            idle.close_stale(Instant::now());
+            if idle.links.is_empty() {
+                (idle.links, idle.is_swept) = (VecDeque::new(), false);
+                return;
+            }
         }
     }
 
     /// The youngest: the older ones may then grow old and go.
     fn take_idle(&self) -> Option<Link> {
         let now = Instant::now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((link, since)) = idle.pop_back() {
+        let mut idle = self.idle();
+        while let Some((link, since)) = idle.links.pop_back() {
             if is_fresh(&link, since, now) {
                 return Some(link);
             }
         }
         None
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    fn close_stale(&mut self, now: Instant) {
+        while self.links.front().is_some_and(|(link, since)| !is_fresh(link, *since, now)) {
+            self.links.pop_front();
+        }
     }
 }
 

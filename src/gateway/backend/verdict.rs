@@ -26,7 +26,7 @@ use super::body::read_whole;
 use super::credentials::Credentials;
 use super::failure::Failure;
 use super::presets::{self, MS_AS_PROTOCOL_VERSION, SETTINGS_BODY, X_MS_POLICY_KEY};
-use super::{AnswerBody, Backend, BackendBody, Route, forward};
+use super::{AnswerBody, Backend, BackendBody, Claim, Route, forward};
 use crate::config;
 use crate::config::limits::{REFUSAL_BODY_BYTES_MAX, REFUSAL_TTL, REFUSALS_MAX, VERDICT_QUESTIONS_MAX, VERDICTS_MAX};
 use crate::logic::eas::Mailbox;
@@ -169,7 +169,7 @@ impl Question {
         headers.insert(AUTHORIZATION, credentials.authorization().clone());
         let settings = head.uri.path_and_query().and_then(presets::settings_target);
         // A forwarded Ping may wait for a heartbeat, a question about its sender must not.
-        let route = Route { answer_timeout: None, command: "verdict", ..route.clone() };
+        let route = Route { answer_timeout: None, command: "verdict", claim: Claim::Question, ..route.clone() };
         Question { credentials: credentials.clone(), headers, settings, route }
     }
 }
@@ -290,7 +290,7 @@ impl Inner {
     async fn try_a_wrong_password(&self) -> Result<u8, StatusCode> {
         let (user, authorization) = nobody();
         let headers = HeaderMap::from_iter([(AUTHORIZATION, authorization)]);
-        let route = Route { command: "verdict", ..Route::from_peer(IpAddr::V4(Ipv4Addr::LOCALHOST)) };
+        let route = Route { command: "verdict", claim: Claim::Question, ..Route::from_peer(IpAddr::V4(Ipv4Addr::LOCALHOST)) };
         let uri = presets::options_target(self.backend.kind(), Some(&user));
         let response = self.send(Method::OPTIONS, uri, headers, BackendBody::Empty, &route).await;
         match response.map_err(Failure::status)?.status() {

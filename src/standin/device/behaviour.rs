@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::sleep;
 
 use super::{Device, DeviceError};
 use crate::logic::eas::{ClassSet, Command, FolderId, PingAnswer};
@@ -15,6 +15,8 @@ pub const HELD_AFTER: Duration = Duration::from_millis(250);
 /// What happened to a device.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// A connection was made, handshake included.
+    Connected,
     /// A Ping is on its way.
     PingSent,
     /// It has had no answer for [`HELD_AFTER`].
@@ -91,6 +93,16 @@ enum Needs {
     Nothing,
 }
 
+impl Run {
+    async fn connect(&mut self) -> Result<(), DeviceError> {
+        if !self.device.is_connected() {
+            self.device.connect().await?;
+            self.observer.note(self.number, Event::Connected);
+        }
+        Ok(())
+    }
+}
+
 impl Behaviour {
     /// Does so for ever; drop the future to stop.
     pub async fn run(&self, device: Device, number: usize, observer: Arc<dyn Observer>) {
@@ -121,9 +133,10 @@ impl Behaviour {
     /// Catches up with everything, then one Ping.
     async fn step(&self, run: &mut Run) -> Result<(), DeviceError> {
         // Boxed: rare and large, and the Ping is what a device spends its life in.
+        run.connect().await?;
         Box::pin(self.catch_up(run)).await?;
-        // Before the Ping, so that the time until it is held is not spent on a handshake.
-        run.device.connect().await?;
+        // Again, so that the time until the Ping is held is not spent on a handshake.
+        run.connect().await?;
         let answer = self.ping(run).await?;
         run.has_told = !matches!(answer, PingAnswer::MissingParameters);
         match answer {
@@ -178,32 +191,25 @@ impl Behaviour {
         let heartbeat_s = (!says_nothing).then_some(run.heartbeat_s);
         let waits = Duration::from_secs(run.heartbeat_s.into());
         let (observer, number) = (&*run.observer, run.number);
-        let mut sent_at = Instant::now();
-        let asking = async {
-            let answer = run.device.ping(heartbeat_s, folders.as_deref(), waits, || {
-                sent_at = Instant::now();
-                observer.note(number, Event::PingSent);
-            });
-            answer.await
+        let sent_at = Instant::now();
+        let is_sent = || observer.note(number, Event::PingSent);
+        // Pinned once: each move of a future into another doubles what a waiting device weighs.
+        let mut asking = std::pin::pin!(run.device.ping(heartbeat_s, folders.as_deref(), waits, is_sent));
+        let early = tokio::select! {
+            answer = &mut asking => Some(answer),
+            () = sleep(HELD_AFTER) => None,
         };
-        let answer = noting_when_held(asking, sleep(HELD_AFTER), || observer.note(number, Event::Held)).await?;
+        let answer = match early {
+            Some(answer) => answer,
+            None => {
+                observer.note(number, Event::Held);
+                asking.await
+            }
+        }?;
         let at = Instant::now();
         observer.note(number, Event::PingAnswered { status: answer.status(), at, after: at - sent_at });
         Ok(answer)
     }
-}
-
-/// Runs `work`, and calls `note` once when it is not done after a while.
-async fn noting_when_held<T>(work: impl Future<Output = T>, after: Sleep, note: impl FnOnce()) -> T {
-    let mut work = std::pin::pin!(work);
-    {
-        let mut after = std::pin::pin!(after);
-        tokio::select! {
-            done = &mut work => return done,
-            () = &mut after => note(),
-        }
-    }
-    work.await
 }
 
 /// Up to half more, differently for each device, so that a thousand failures do not become a thousand attempts at once.

@@ -74,6 +74,7 @@ struct Diary(Mutex<Vec<String>>);
 impl Observer for Diary {
     fn note(&self, _: usize, event: Event<'_>) {
         let line = match event {
+            Event::Connected => "connected".to_owned(),
             Event::PingSent => "sent".to_owned(),
             Event::Held => "held".to_owned(),
             Event::PingAnswered { status, .. } => format!("answered {status}"),
@@ -152,5 +153,6 @@ async fn a_device_lives_through_wakes_expiry_and_lost_connections() {
     let item = cas.deliver("hew", "Calendar");
     until("catching up", || diary.count(&format!("fetched {}", item.0)) == 1).await;
     running.abort();
+    assert!(diary.count("connected") >= 2);
     assert_eq!((cas.options_count(), cas.count(Command::FolderSync)), (1, 1), "a lost connection is no reason to begin anew");
 }

@@ -189,7 +189,7 @@ impl World {
         if let Some(failure) = self.failure.take() {
             return Err(format!("at {} s: {failure}", self.now.seconds()));
         }
-        if self.stats.events % 16 == 0 {
+        if self.stats.events.is_multiple_of(16) {
             self.shell.lot.check_invariants().map_err(|error| format!("at {} s: {error}", self.now.seconds()))?;
         }
         for (number, device) in self.devices.iter().enumerate().filter(|(_, d)| d.clock.runs.is_some()) {

@@ -179,7 +179,8 @@ impl World {
                 }
                 let name = std::mem::take(&mut found.folders[a].name);
                 found.folders[a].name = std::mem::replace(&mut found.folders[b].name, name);
-                (found.touch(a), found.touch(b));
+                found.touch(a);
+                found.touch(b);
             }
             2 if user_made.len() > 2 => {
                 let folder = user_made[user_made.len() - 1];

@@ -207,3 +207,29 @@ async fn forwarded_pings_leave_room_for_everything_else() {
     assert_eq!(text(backend.forward(head("GET", EAS), BackendBody::Empty, route()).await).await, "ok");
     assert_eq!(cas.connections(), 4, "three Pings and one request");
 }
+
+#[tokio::test]
+async fn strangers_and_questions_leave_room_for_those_who_are_known() {
+    let cas = scripted(|mut stream, _| async move {
+        while let request = read_request(&mut stream).await
+            && !request.is_empty()
+        {
+            if request.contains("Cmd=Ping") {
+                return std::future::pending().await;
+            }
+            stream.write_all(OK.as_bytes()).await.expect("written");
+        }
+    })
+    .await;
+    let backend = backend(&[&cas], |config| config.backend.connections_max = 4);
+    for claim in [Claim::Stranger, Claim::Question].into_iter().cycle().take(20) {
+        let backend = backend.clone();
+        tokio::spawn(async move {
+            let route = Route { claim, ..route() };
+            backend.forward(head("POST", "/x?Cmd=Ping"), BackendBody::Empty, route).await
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(text(backend.forward(head("GET", EAS), BackendBody::Empty, route()).await).await, "ok");
+    assert_eq!(cas.connections(), 4, "two strangers, one question and one who is known");
+}

@@ -1,6 +1,8 @@
 //! The scene of the tests: backends on loopback (scripted byte by byte, or served by hyper), a gateway in front of
 //! them that only forwards, and devices that speak raw HTTP.
 
+#![expect(clippy::disallowed_methods, reason = "a queue between two parts of a test needs no bound: it ends with the test")]
+
 mod checks;
 mod failures;
 mod forwarding;
@@ -166,8 +168,9 @@ pub(super) fn head(method: &str, target: &str) -> request::Parts {
     Request::builder().method(method).uri(target).header("host", "mail.example.org").body(()).expect("request").into_parts().0
 }
 
+/// Somebody whom the backend knows.
 pub(super) fn route() -> Route {
-    Route::from_peer("192.0.2.7".parse().expect("address"))
+    Route { claim: Claim::Known, ..Route::from_peer("192.0.2.7".parse().expect("address")) }
 }
 
 pub(super) async fn text(response: Response<AnswerBody>) -> String {

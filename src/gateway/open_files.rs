@@ -1,4 +1,4 @@
-//! Open files: every simulated device is a socket, and the limit of a process is usually far below what one wants.
+//! Open files: every device is a socket, and the limit of a process is usually far below what one wants.
 
 use anyhow::{Context as _, ensure};
 
@@ -21,6 +21,18 @@ pub fn ensure_sockets(sockets: usize) -> anyhow::Result<u64> {
          or raise the limit (ulimit -n, LimitNOFILE=)"
     );
     raise(hard).context("cannot raise the limit of open files")?;
+    Ok(hard)
+}
+
+/// Raises the soft limit to the hard one; returns the limit in force.
+///
+/// # Errors
+/// The system does not say, or does not let.
+pub fn raise_to_most() -> std::io::Result<u64> {
+    let (soft, hard) = limits()?;
+    if soft < hard {
+        raise(hard)?;
+    }
     Ok(hard)
 }
 

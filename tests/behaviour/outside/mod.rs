@@ -1,0 +1,5 @@
+//! The gateway from the operator's side: the internal address, limits, leaving.
+
+mod drain;
+mod internal;
+mod limits;
