@@ -30,6 +30,10 @@ local function note(transaction, event)
     uidvalidity = event.uid_validity,
     uid = event.uid,
   }
+  -- Tells pushgate which of its canaries this is.
+  if event.subject and event.subject:find("^pushgate canary ") then
+    entry.subject = event.subject
+  end
   transaction.seen[key] = entry
   table.insert(transaction.entries, entry)
 end

@@ -18,4 +18,4 @@ pub mod view;
 pub use router::{Internal, router};
 pub use serve::{Acceptor, Plain, serve};
 pub use token::Token;
-pub use view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
+pub use view::{BoxFuture, ClassStatus, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, SourceStatus, Status};

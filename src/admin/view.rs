@@ -47,10 +47,49 @@ pub struct Status {
     pub checks_running: usize,
     /// Checks that wait their turn.
     pub checks_waiting: usize,
+    /// Held Pings of which it cannot be said that nothing changed: under a check, or waiting for one or for a turn to Sync.
+    #[serde(default)]
+    pub in_doubt: usize,
     /// Changes taken from sources since the start.
     pub notifications_total: u64,
     /// One entry a lot.
     pub lots: Vec<LotStatus>,
+    /// One entry a configured source that calls in.
+    #[serde(default)]
+    pub sources: Vec<SourceStatus>,
+    /// One entry a class.
+    #[serde(default)]
+    pub classes: Vec<ClassStatus>,
+}
+
+/// One source in [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its name, as in `notifications_total`.
+    pub source: String,
+    /// Its reports are taken for complete.
+    pub believed: bool,
+    /// That has been so for so many seconds.
+    pub since_s: u64,
+    /// Seconds since it last reported anything; absent when it never did.
+    pub heard_s: Option<u64>,
+    /// What became of its last canary: `awaited`, `in_time`, `missing` or `undeliverable`; absent when it has none.
+    pub canary: Option<String>,
+    /// Milliseconds from handing the last canary to the mail server to its notification.
+    pub feed_ms: Option<f64>,
+    /// Times it was believed anew after a gap, since the start.
+    pub epochs: u64,
+}
+
+/// One class in [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassStatus {
+    /// The protocol's name.
+    pub class: String,
+    /// Believed sources that report it.
+    pub pushed_by: Vec<String>,
+    /// Without such a source: the backend is asked every so many seconds.
+    pub polled_every_s: Option<u64>,
 }
 
 /// One lot in [`Status`].

@@ -1,5 +1,6 @@
 //! `pushgate check`: every problem of a configuration at once, and of the files it names. Opens no socket, writes nothing.
 
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use rustls::RootCertStore;
@@ -11,7 +12,7 @@ use rustls::sign::CertifiedKey;
 use super::arguments::Check;
 use super::{Failure, Outcome, load, say, wrong};
 use crate::admin::token;
-use crate::config::{Config, Problem, Resolve};
+use crate::config::{Canary, CanaryWay, Config, LmtpAddress, Problem, Resolve};
 use crate::logic::eas::{Class, ClassSet};
 
 /// Reports problems (exit code 2), or what a gateway with this configuration would do.
@@ -44,6 +45,13 @@ fn file_problems(config: &Config) -> Vec<Problem> {
     }
     if let Some(ca) = &config.backend.ca {
         check("backend.ca", authorities(ca));
+    }
+    if let Some(canary) = &config.notify.canary {
+        match &canary.way {
+            CanaryWay::Lmtp(LmtpAddress::Unix(path)) => check("notify.canary.lmtp", socket(path)),
+            CanaryWay::Lmtp(LmtpAddress::Tcp(..)) => {}
+            CanaryWay::Command(words) => check("notify.canary.command", program(words.first().map_or("", String::as_str))),
+        }
     }
     check("internal.token_file", token_file(&config.internal.token_file));
     problems
@@ -86,6 +94,27 @@ fn authorities(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// A socket file that is there; nobody is called.
+fn socket(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.file_type().is_socket() => Ok(()),
+        Ok(_) => Err(format!("{} is no socket", path.display())),
+        Err(error) => Err(format!("{} cannot be used: {error}", path.display())),
+    }
+}
+
+/// A program that may be run, by its path or found as the system would.
+fn program(name: &str) -> Result<(), String> {
+    let may_run = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = if name.contains('/') {
+        may_run(Path::new(name))
+    } else {
+        !name.is_empty() && std::env::split_paths(&search).any(|folder| may_run(&folder.join(name)))
+    };
+    if is_there { Ok(()) } else { Err(format!("\"{name}\" is no program that can be run")) }
+}
+
 /// A token that can be read, or a place where one can be made.
 fn token_file(path: &Path) -> Result<(), String> {
     if token::load(path).map_err(|error| error.to_string())?.is_some() {
@@ -116,6 +145,9 @@ fn summary(path: &Path, config: &Config) -> String {
             lines.push(format!("believes {source} for {}", classes(covers)));
         }
     }
+    if let Some(canary) = &config.notify.canary {
+        lines.push(proof(canary));
+    }
     let scheme = if config.internal.address.ip().is_loopback() { "http" } else { "https" };
     lines.push(format!(
         "shows itself at {scheme}://{}, with the token in {}",
@@ -123,6 +155,16 @@ fn summary(path: &Path, config: &Config) -> String {
         config.internal.token_file.display()
     ));
     lines.join("\n  ") + "\n"
+}
+
+fn proof(canary: &Canary) -> String {
+    let source = if canary.proves_dovecot { "Dovecot" } else { "the webhook" };
+    let by = match &canary.way {
+        CanaryWay::Lmtp(address) => format!("over LMTP to {address}"),
+        CanaryWay::Command(words) => format!("by {}", words.first().map_or("", String::as_str)),
+    };
+    let (every_s, late_s) = (canary.every.as_secs(), canary.late.as_secs());
+    format!("has {source} prove itself every {every_s} s with a message to {}, {by}, missing after {late_s} s", canary.recipient)
 }
 
 fn join<T: ToString>(list: &[T]) -> String {
@@ -225,5 +267,28 @@ mod tests {
             folder.path("no/token")
         );
         assert!(usage(check(&folder.write("pushgate.toml", &text))).contains("there is no folder"));
+    }
+
+    #[test]
+    fn a_canary_that_cannot_be_delivered_is_noticed() {
+        let folder = Folder::new();
+        let checked = |line: &str| folder.check("a.pem", "a.key", &format!("[notify.canary]\nmailbox = \"canary@example.org\"\n{line}\n"));
+        let report = checked("").expect("in order");
+        assert!(report.contains("has Dovecot prove itself every 60 s with a message to canary@example.org, over LMTP to 127.0.0.1:24"));
+        assert!(checked("command = [\"sh\", \"-c\", \"true\"]").expect("in order").contains("by sh"));
+        let path = folder.path("a.pem").display().to_string();
+        for (line, complaint) in [
+            (format!("lmtp = \"unix:{path}\""), "is no socket"),
+            (format!("lmtp = \"unix:{path}.absent\""), "cannot be used"),
+            (format!("command = [\"{path}\"]"), "is no program"),
+            ("command = [\"absent-program\"]".to_owned(), "is no program"),
+            ("lmtp = \"24\"".to_owned(), "is neither host:port nor unix:/path"),
+        ] {
+            let message = usage(checked(&line));
+            assert!(message.contains(complaint) && message.contains("notify.canary."), "{line}: {message}");
+        }
+        let listener = std::os::unix::net::UnixListener::bind(folder.path("lmtp")).expect("bound");
+        checked(&format!("lmtp = \"unix:{}\"", folder.path("lmtp").display())).expect("in order");
+        drop(listener);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::arguments;
 use super::client::Gateway;
 use super::{Failure, Outcome, block_on, say};
-use crate::admin::view::Status;
+use crate::admin::view::{ClassStatus, SourceStatus, Status};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -73,12 +73,19 @@ fn table(status: &Status) -> String {
     line(
         "backend",
         format!(
-            "{} requests; checks: {} running, {} waiting",
+            "{} requests; checks: {} running, {} waiting; in doubt: {}",
             count(status.backend_requests_total),
             status.checks_running,
-            status.checks_waiting
+            status.checks_waiting,
+            count(status.in_doubt as u64)
         ),
     );
+    for source in &status.sources {
+        line(&source.source, belief(source));
+    }
+    for (index, (way, classes)) in ways(&status.classes).into_iter().enumerate() {
+        line(if index == 0 { "classes" } else { "" }, format!("{}: {way}", classes.join(", ")));
+    }
     if !status.lots.is_empty() {
         let _ =
             writeln!(out, "\n{:>4}{:>12}{:>12}{:>12}{:>12}{:>9}{:>14}", "lot", "held", "idle", "devices", "mailboxes", "inbox", "wakes");
@@ -88,6 +95,39 @@ fn table(status: &Status) -> String {
         let _ = writeln!(out, "{:>4}{held:>12}{idle:>12}{devices:>12}{mailboxes:>12}{inbox:>9}{:>14}", lot.lot, count(lot.wakes_total));
     }
     out
+}
+
+/// What is known of a source.
+fn belief(source: &SourceStatus) -> String {
+    let believed = if source.believed { "believed" } else { "NOT believed" };
+    let mut out = format!("{believed} for {}, ", span(source.since_s));
+    out += &source.heard_s.map_or_else(|| "never heard".to_owned(), |ago| format!("heard {} ago", span(ago)));
+    if let Some(canary) = &source.canary {
+        let _ = write!(out, ", canary {}", canary.replace('_', " "));
+    }
+    if let Some(feed_ms) = source.feed_ms {
+        let _ = write!(out, ", feed {}", ms(Some(feed_ms)));
+    }
+    if source.epochs > 0 {
+        let _ = write!(out, ", {} gaps", source.epochs);
+    }
+    out
+}
+
+/// Classes by how their changes are found.
+fn ways(classes: &[ClassStatus]) -> Vec<(String, Vec<&str>)> {
+    let mut ways: Vec<(String, Vec<&str>)> = Vec::new();
+    for class in classes {
+        let way = match class.polled_every_s {
+            Some(seconds) => format!("polled every {seconds} s"),
+            None => format!("pushed by {}", class.pushed_by.join(", ")),
+        };
+        match ways.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, names)) => names.push(&class.class),
+            None => ways.push((way, vec![&class.class])),
+        }
+    }
+    ways
 }
 
 /// `1234567` as `1,234,567`.
@@ -140,8 +180,26 @@ mod tests {
             backend_requests_total: 345,
             checks_running: 1,
             checks_waiting: 3,
+            in_doubt: 1_004,
             notifications_total: 1_000,
             lots: vec![lot],
+            sources: vec![
+                SourceStatus { source: "webhook".into(), believed: true, since_s: 93_784, ..SourceStatus::default() },
+                SourceStatus {
+                    source: "dovecot".into(),
+                    believed: false,
+                    since_s: 61,
+                    heard_s: Some(151),
+                    canary: Some("missing".into()),
+                    feed_ms: Some(4.25),
+                    epochs: 2,
+                },
+            ],
+            classes: vec![
+                ClassStatus { class: "Email".into(), pushed_by: vec![], polled_every_s: Some(300) },
+                ClassStatus { class: "Calendar".into(), pushed_by: vec!["webhook".into()], polled_every_s: None },
+                ClassStatus { class: "Tasks".into(), pushed_by: vec![], polled_every_s: Some(300) },
+            ],
         };
         let expected = "\
 pushgate       0.1.0, up 1 d 2 h
@@ -149,7 +207,11 @@ held           15,000 Pings
 connections    15,200, of them 24 parked idle
 wakes          1,234,567, 12.3/s, p50 0.40 ms, p99 -
 notifications  1,000
-backend        345 requests; checks: 1 running, 3 waiting
+backend        345 requests; checks: 1 running, 3 waiting; in doubt: 1,004
+webhook        believed for 1 d 2 h, never heard
+dovecot        NOT believed for 1 min 1 s, heard 2 min 31 s ago, canary missing, feed 4.25 ms, 2 gaps
+classes        Email, Tasks: polled every 300 s
+               Calendar: pushed by webhook
 
  lot        held        idle     devices   mailboxes    inbox         wakes
    0       7,500          12       8,000       7,900        0         1,234

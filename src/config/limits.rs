@@ -30,6 +30,15 @@ pub const NOTIFICATION_ID_AGE: Duration = Duration::from_secs(600);
 pub const NOTIFICATION_PROBLEMS_MAX: usize = 20;
 /// The webhook waits this long for the lots to say how many Pings they wake: a thousand take some 10 ms, ten thousand as long as this.
 pub const WOKEN_WAIT: Duration = Duration::from_millis(100);
+/// A source whose canary keeps coming is believed this long about a folder (or `notify.trust_s`, if that is longer): a gap
+/// between two canaries passes unseen, and must not be believed for ever.
+pub const PROVEN_TRUST: Duration = Duration::from_secs(86_400);
+/// Time for one canary to be delivered: a mail server that needs longer is in no state to prove anything.
+pub const CANARY_DELIVERY: Duration = Duration::from_secs(20);
+/// A line of an LMTP reply: 512 bytes by RFC 5321, servers are laxer.
+pub const LMTP_LINE_BYTES_MAX: usize = 2_048;
+/// Lines of an LMTP reply: LHLO lists some dozen extensions.
+pub const LMTP_LINES_MAX: usize = 100;
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
 /// Time for the head, and again for the body, of an internal request, and for a handshake before it.

@@ -3,6 +3,7 @@
 //! In: the text of a TOML file and the environment. Out: a `Config` that cannot hold a bad value, or
 //! the list of *all* problems. Nothing here opens a socket; the only files read are `*_file` secrets.
 
+mod canary;
 pub mod definition;
 pub mod limits;
 mod reference;
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 
 use crate::logic::eas::ClassSet;
 pub use crate::logic::hold::Resolve;
+pub use canary::{Canary, CanaryWay, LmtpAddress};
 pub use limits::Limits;
 pub use reference::reference_toml;
 pub use values::Problem;
@@ -170,6 +172,10 @@ pub struct Notify {
     pub webhook: Option<ClassSet>,
     /// Classes Dovecot covers; `None`: switched off.
     pub dovecot: Option<ClassSet>,
+    /// Dovecot reports folders that come, go or change their name.
+    pub dovecot_folders: bool,
+    /// The message that proves a source; `None`: switched off.
+    pub canary: Option<Canary>,
 }
 
 /// `[log]`
@@ -211,6 +217,7 @@ impl Config {
     }
 
     fn build(v: &mut Values) -> Self {
+        let mailbox = Mailbox { default_domain: some_text(v, "mailbox", "default_domain"), lowercase: v.bool("mailbox", "lowercase") };
         let config = Config {
             listen: Listen {
                 address: v.addresses("listen", "address"),
@@ -222,7 +229,7 @@ impl Config {
             },
             tls: tls(v),
             backend: backend(v),
-            mailbox: Mailbox { default_domain: some_text(v, "mailbox", "default_domain"), lowercase: v.bool("mailbox", "lowercase") },
+            mailbox: mailbox.clone(),
             ping: Ping {
                 heartbeat_min_s: v.int("ping", "heartbeat_min_s"),
                 heartbeat_max_s: v.int("ping", "heartbeat_max_s"),
@@ -237,6 +244,8 @@ impl Config {
                 settle: seconds(v, "notify", "settle_s"),
                 webhook: covers(v, "notify.webhook"),
                 dovecot: covers(v, "notify.dovecot"),
+                dovecot_folders: v.bool("notify.dovecot", "folders"),
+                canary: canary::build(v, &mailbox),
             },
             log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
             drain: seconds(v, "drain", "drain_s"),
@@ -244,6 +253,7 @@ impl Config {
             networks: networks(v),
         };
         config.relate(v);
+        canary::relate(&config.notify, v);
         config
     }
 

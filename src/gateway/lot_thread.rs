@@ -160,6 +160,7 @@ impl LotThread {
                     self.checks.remove(&slot);
                     self.lot.checked(slot, &finding, as_of, number, now);
                 }
+                Note::Coverage(coverage) => self.lot.set_coverage(coverage, now),
                 Note::List { filter, reply } => drop(reply.send(self.list(&filter, now))),
                 Note::Drain { by } => self.lot.drain(by, now),
                 Note::Stop => return None,

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::parked::{Parked, Peer};
 use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::eas::{DeviceId, FolderId, Mailbox};
+use crate::logic::hold::folders::Coverage;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
 use crate::logic::hold::{AsOf, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
 
@@ -28,6 +29,7 @@ pub(crate) enum Note {
     Changed(Batch),
     Learn(Box<Lesson>),
     Checked { slot: SlotKey, finding: CheckFinding, as_of: AsOf, number: u64 },
+    Coverage(Coverage),
     List { filter: Box<HeldFilter>, reply: oneshot::Sender<Vec<(HeldView, Peer)>> },
     Drain { by: Moment },
     Stop,
@@ -245,6 +247,11 @@ impl Lots {
     /// Held Pings.
     pub(crate) fn held(&self) -> usize {
         self.0.doors.iter().map(|door| door.figures.held.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Held Pings that wait for a check.
+    pub(crate) fn checks_waiting(&self) -> usize {
+        self.0.doors.iter().map(|door| door.figures.checks_waiting.load(Ordering::Relaxed)).sum()
     }
 
     /// Held Pings of which it cannot be said that nothing changed: the backlog after a restart or a source's absence.

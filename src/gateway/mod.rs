@@ -143,7 +143,7 @@ impl Gateway {
             },
             coverage: Coverage {
                 covered,
-                covers_hierarchy: notify.dovecot.is_some(),
+                covers_hierarchy: notify.dovecot.is_some() && notify.dovecot_folders,
                 epoch: 0,
                 trust: notify.trust,
                 poll: backend.poll_interval,
@@ -156,6 +156,13 @@ impl Gateway {
             device_forget: limits.device_forget,
             guards: Default::default(),
         }
+    }
+
+    /// Tells every lot what the sources cover from now on (classes, and whether the folder list), and how long a proof lasts that
+    /// rests on them. What was proven before the change number `epoch` is in doubt; the lots clear it at their pace.
+    pub async fn cover(&self, (covered, covers_hierarchy): (ClassSet, bool), trust: Duration, epoch: u64) {
+        let coverage = Coverage { covered, covers_hierarchy, trust, epoch, ..self.lot_options().coverage };
+        self.lots.send_all(|| Note::Coverage(coverage)).await;
     }
 
     /// Classes that a source reports.

@@ -91,6 +91,13 @@ pub(super) fn read<const N: usize>(
     if count == 0 { Ok(notices) } else { Err(BadBatch::Entries { named, count }) }
 }
 
+/// The texts of one key in all entries of a body; what cannot be read has none.
+pub(super) fn texts(body: &[u8], key: &'static [&'static str; 1]) -> Vec<String> {
+    let entries = entries(body, key).unwrap_or_default();
+    let text = |field| if let Field::Text(text) = field { Some(text) } else { None };
+    entries.into_iter().flatten().filter_map(|[field]| text(field)).collect()
+}
+
 fn entries<const N: usize>(body: &[u8], keys: &'static [&'static str; N]) -> Result<Vec<Entry<N>>, BadBatch> {
     let too_many = Cell::new(false);
     let mut json = serde_json::Deserializer::from_slice(body);

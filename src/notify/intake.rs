@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::entry::Notice;
+use super::entry::{self, Notice};
 use super::repeats::Repeats;
-use super::{ChangeSink, Overloaded, Source, Woken, dovecot, webhook};
+use super::{ChangeSink, Overloaded, Source, Supervisor, Woken, dovecot, webhook};
 use crate::config;
 use crate::config::limits::{NOTIFICATION_ID_AGE, NOTIFICATION_IDS_MAX};
 use crate::logic::hold::MailboxChange;
@@ -20,6 +20,7 @@ pub struct Intake {
     mailboxes: config::Mailbox,
     webhook: bool,
     dovecot: bool,
+    supervisor: Arc<Supervisor>,
     repeats: Mutex<Repeats>,
 }
 
@@ -52,13 +53,14 @@ impl From<Overloaded> for Refused {
 }
 
 impl Intake {
-    /// An intake that hands changes to `sink`.
-    pub fn new(sink: Arc<dyn ChangeSink>, mailboxes: &config::Mailbox, notify: &config::Notify) -> Intake {
+    /// An intake that hands changes to `sink`, and canaries to the supervisor.
+    pub fn new(sink: Arc<dyn ChangeSink>, mailboxes: &config::Mailbox, notify: &config::Notify, supervisor: Arc<Supervisor>) -> Intake {
         Intake {
             sink,
             mailboxes: mailboxes.clone(),
             webhook: notify.webhook.is_some(),
             dovecot: notify.dovecot.is_some(),
+            supervisor,
             repeats: Mutex::new(Repeats::new(NOTIFICATION_IDS_MAX, NOTIFICATION_ID_AGE)),
         }
     }
@@ -86,18 +88,31 @@ impl Intake {
             Source::Dovecot => dovecot::parse(body, &self.mailboxes),
         };
         let notices = notices.map_err(Refused::Bad)?;
+        self.supervisor.heard(source);
         let entries = notices.len();
+        let (notices, canaries) = self.without_canaries(notices, source, body);
         let ignored = notices.iter().filter(|notice| notice.change.is_none()).count();
         let (changes, keys) = self.without_repeats(notices);
         let applied = changes.len();
-        let repeated = entries - ignored - applied;
+        let repeated = entries - canaries - ignored - applied;
         let woken = if changes.is_empty() { Woken::default() } else { self.sink.changed(source, changes)? };
         // Only now: had the lots refused, the sender's repeat must not be taken for one.
         self.remember(&keys);
-        for (result, count) in [("accepted", applied), ("repeated", repeated), ("ignored", ignored)] {
+        for (result, count) in [("accepted", applied), ("repeated", repeated), ("ignored", ignored), ("canary", canaries)] {
             count_result(source, result, count as u64);
         }
         Ok(Accepted { entries, repeated, woken })
+    }
+
+    /// What is not about the canary's mailbox, which no device looks at; and how many entries were.
+    fn without_canaries(&self, notices: Vec<Notice>, source: Source, body: &[u8]) -> (Vec<Notice>, usize) {
+        let is_canary = |notice: &Notice| notice.change.as_ref().is_some_and(|change| self.supervisor.is_canary(&change.mailbox));
+        let (canaries, notices): (Vec<Notice>, Vec<Notice>) = notices.into_iter().partition(is_canary);
+        // Dovecot also reports what else happens in that mailbox, its expiry for one. Only arrivals have an id there.
+        if canaries.iter().any(|notice| source != Source::Dovecot || notice.id.is_some()) {
+            self.supervisor.canary_heard(source, &entry::texts(body, &["subject"]));
+        }
+        (notices, canaries.len())
     }
 
     /// The changes that are news, and the keys by which their repeats will be known.

@@ -3,13 +3,23 @@
 //! In: bytes of a source, already authenticated. Out: [`MailboxChange`]s, handed to a [`ChangeSink`] without waiting
 //! for any work. Nothing here knows a device, a Ping or a lot; whether a change wakes anybody is the lots' decision.
 //!
+//! Which sources are believed, and so which classes are pushed, is the [`supervisor`]'s to say.
+//!
 //! * [`intake`]: bytes of a calling source → sink, with repeats, bounds and counters. * `webhook`, `dovecot`: one
 //!   parser each. * `repeats`: ids seen lately.
+//! * [`supervisor`]: what `logic::source` decides, told to others. * `canary`: delivers canaries. * `lmtp`: over LMTP.
 
+mod canary;
+#[cfg(test)]
+mod canary_tests;
 mod dovecot;
 mod entry;
 pub mod intake;
+mod lmtp;
 mod repeats;
+#[cfg(test)]
+mod standin_lmtp;
+pub mod supervisor;
 mod webhook;
 
 use std::time::Duration;
@@ -17,6 +27,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use intake::{Accepted, Intake, Refused};
+pub use supervisor::Supervisor;
 
 use crate::logic::hold::MailboxChange;
 

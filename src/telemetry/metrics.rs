@@ -41,6 +41,14 @@ const fn metric(name: &'static str, kind: Kind, unit: Unit, labels: &'static [(&
 
 /// Pings held now.
 pub const PINGS_HELD: Metric = metric("pushgate_pings_held", Kind::Gauge, Unit::Count, &[], "Pings held at this moment.");
+/// The backlog.
+pub const PINGS_IN_DOUBT: Metric = metric(
+    "pushgate_pings_in_doubt",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "Pings held of which it cannot be said that nothing changed: under a check, or waiting for one or for a turn to Sync.",
+);
 /// Pings by how they ended.
 pub const PINGS_TOTAL: Metric = metric(
     "pushgate_pings_total",
@@ -124,7 +132,7 @@ pub const NOTIFICATIONS_TOTAL: Metric = metric(
     "pushgate_notifications_total",
     Kind::Counter,
     Unit::Count,
-    &[("source", "webhook, dovecot or manual"), ("result", "accepted, repeated, ignored, bad, overloaded or switched_off")],
+    &[("source", "webhook, dovecot or manual"), ("result", "accepted, repeated, ignored, canary, bad, overloaded or switched_off")],
     "Notifications, by source and what became of them.",
 );
 /// Sources that are believed.
@@ -134,6 +142,38 @@ pub const SOURCE_CONNECTED: Metric = metric(
     Unit::Count,
     &[("source", "webhook or dovecot")],
     "1 while a source is believed to report every change, else 0.",
+);
+/// Epochs of sources.
+pub const SOURCE_EPOCHS_TOTAL: Metric = metric(
+    "pushgate_source_epochs_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("source", "webhook or dovecot")],
+    "Times a source was believed anew after a gap, so that what was known before had to be asked again.",
+);
+/// Classes with a source.
+pub const CLASSES_PUSHED: Metric = metric(
+    "pushgate_classes_pushed",
+    Kind::Gauge,
+    Unit::Count,
+    &[("class", "Email, Calendar, Contacts, Tasks or Notes")],
+    "1 while a believed source covers a class; 0 while the backend is asked about it every backend.poll_interval_s.",
+);
+/// How fast a source is.
+pub const FEED_SECONDS: Metric = metric(
+    "pushgate_feed_seconds",
+    Kind::Histogram(&[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0]),
+    Unit::Seconds,
+    &[("source", "webhook or dovecot")],
+    "Time from handing the canary to the mail server to its notification.",
+);
+/// Canaries by their fate.
+pub const CANARY_MISSING_TOTAL: Metric = metric(
+    "pushgate_canary_missing_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Canaries that were delivered and whose notification did not come in time.",
 );
 /// Requests to the internal address.
 pub const INTERNAL_REQUESTS_TOTAL: Metric = metric(
@@ -155,6 +195,7 @@ pub const BUILD_INFO: Metric = metric(
 /// All of them, in the order of the reference.
 pub const ALL: &[Metric] = &[
     PINGS_HELD,
+    PINGS_IN_DOUBT,
     PINGS_TOTAL,
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,
@@ -167,6 +208,10 @@ pub const ALL: &[Metric] = &[
     CONNECTIONS,
     NOTIFICATIONS_TOTAL,
     SOURCE_CONNECTED,
+    SOURCE_EPOCHS_TOTAL,
+    CLASSES_PUSHED,
+    FEED_SECONDS,
+    CANARY_MISSING_TOTAL,
     INTERNAL_REQUESTS_TOTAL,
     BUILD_INFO,
 ];

@@ -9,6 +9,7 @@ HELD = 3
 
 
 class DovecotLua(Scene):
+    settings = {"notify__dovecot__folders": "true"}
     notify_driver = "lua"
 
     def test_1_devices_are_held(self) -> None:

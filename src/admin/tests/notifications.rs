@@ -201,3 +201,18 @@ async fn dovecot_keeps_one_connection_for_many_requests() {
     }
     assert_eq!(scene.changes().len(), 3);
 }
+
+#[tokio::test]
+async fn mail_of_the_canary_is_heard_and_reaches_nobody() {
+    let scene = internal_address("[notify.canary]\nmailbox = \"canary@example.org\"\n").await;
+    assert!(scene.supervisor.sources().iter().all(|source| source.heard.is_none()));
+    let body = r#"[{"user":"canary@example.org","event":"MessageNew","folder":"INBOX","uidvalidity":1,"uid":1},
+        {"user":"hew@example.org","event":"MessageNew","folder":"INBOX","uidvalidity":1,"uid":1}]"#;
+    assert_eq!(scene.request("PUT", "/v1/dovecot", body).await.status, 200);
+    assert_eq!(scene.changes().into_iter().map(|(_, mailbox, _)| mailbox).collect::<Vec<_>>(), ["hew@example.org"]);
+    let heard = scene.supervisor.sources().into_iter().filter(|source| source.heard.is_some()).map(|source| source.source);
+    assert_eq!(heard.collect::<Vec<_>>(), [Source::Dovecot]);
+    let answer = scene.notify(r#"{"mailbox":"canary@example.org"}"#).await;
+    assert_eq!((answer.status, answer.json()["repeated"].as_u64()), (202, Some(0)));
+    assert!(scene.changes().is_empty());
+}

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::admin::{BoxFuture, GatewayView, HeldPing, Internal, PingFilter, Plain, Readiness, Status, router, serve, token};
 use crate::config::Config;
 use crate::logic::hold::{MailboxChange, Scope};
-use crate::notify::{ChangeSink, Intake, Overloaded, Source, Woken};
+use crate::notify::{ChangeSink, Intake, Overloaded, Source, Supervisor, Woken};
 use crate::telemetry;
 
 /// Records what it is given; can be overloaded, or silent about its count.
@@ -81,6 +81,7 @@ pub(crate) struct Scene {
     _folder: tempfile::TempDir,
     pub(crate) sink: Arc<Sink>,
     pub(crate) view: Arc<View>,
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 /// A running internal address, configured by `text`.
@@ -91,9 +92,10 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let token = token::load_or_create(&token_file).expect("a token");
     let sink = Arc::new(Sink::default());
     let view = Arc::new(View { ready: AtomicBool::new(true), filters: Mutex::default() });
+    let supervisor = Arc::new(Supervisor::new(&config.notify));
     let internal = Internal {
         token: token.clone(),
-        intake: Intake::new(sink.clone(), &config.mailbox, &config.notify),
+        intake: Intake::new(sink.clone(), &config.mailbox, &config.notify, supervisor.clone()),
         view: view.clone(),
         metrics: telemetry::install(),
         mailboxes: config.mailbox,
@@ -101,7 +103,7 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(serve(listener, Plain, router(internal), std::future::pending()));
-    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view }
+    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view, supervisor }
 }
 
 /// An answer as it came.

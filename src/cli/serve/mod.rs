@@ -1,6 +1,7 @@
 //! `serve`: the wiring. Starts the parts, says every bound address, waits for a signal, drains.
 
 mod seams;
+mod sources;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use crate::admin::{self, Internal, token};
 use crate::config::Config;
 use crate::gateway::tls::Acceptor;
 use crate::gateway::{Gateway, open_files};
-use crate::notify::Intake;
+use crate::notify::{Intake, Supervisor};
 use crate::telemetry;
 use seams::{InternalTls, Sink, View};
 
@@ -95,14 +96,17 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
     let listeners = gateway.bind()?;
     let https = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
 
-    let view = View::new(gateway.clone());
+    let supervisor = Arc::new(Supervisor::new(&gateway.config.notify));
+    let view = View::new(gateway.clone(), supervisor.clone());
     let mut tasks = vec![tokio::spawn(telemetry::upkeep(metrics.clone())), tokio::spawn(view.clone().refresh())];
+    tasks.push(tokio::spawn(sources::tell_lots(gateway.clone(), supervisor.subscribe())));
+    tasks.push(tokio::spawn(supervisor.clone().run()));
     tasks.extend(listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.clone()))));
 
     let config = &gateway.config;
     let router = admin::router(Internal {
         token,
-        intake: Intake::new(Arc::new(Sink(gateway.lots.clone())), &config.mailbox, &config.notify),
+        intake: Intake::new(Arc::new(Sink(gateway.lots.clone())), &config.mailbox, &config.notify, supervisor),
         view: Arc::new(view),
         metrics,
         mailboxes: config.mailbox.clone(),

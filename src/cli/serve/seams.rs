@@ -2,19 +2,20 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use std::{io, net::SocketAddr};
 
 use tokio::net::TcpStream;
 
+use super::sources;
 use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer};
 use crate::logic::hold::MailboxChange;
 use crate::logic::hold::lot::HeldView;
-use crate::notify::{ChangeSink, Overloaded, Source, Woken};
-use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, SOURCE_CONNECTED};
+use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
+use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
 /// notify → gateway.
 pub(super) struct Sink(pub(super) Lots);
@@ -46,25 +47,24 @@ impl crate::admin::Acceptor for InternalTls {
 #[derive(Clone)]
 pub(super) struct View {
     gateway: Arc<Gateway>,
+    supervisor: Arc<Supervisor>,
     rate: Arc<Mutex<f64>>,
 }
 
 impl View {
-    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
-        View { gateway, rate: Arc::default() }
+    pub(super) fn new(gateway: Arc<Gateway>, supervisor: Arc<Supervisor>) -> Self {
+        View { gateway, supervisor, rate: Arc::default() }
     }
 
     /// Keeps gauges and the wake rate current, once a second, for ever.
     pub(super) async fn refresh(self) {
-        let notify = &self.gateway.config.notify;
-        for (source, classes) in [("webhook", notify.webhook), ("dovecot", notify.dovecot)] {
-            metrics::gauge!(SOURCE_CONNECTED.name, "source" => source).set(if classes.is_some() { 1.0 } else { 0.0 });
-        }
         let (held, connections) = (metrics::gauge!(PINGS_HELD.name), metrics::gauge!(CONNECTIONS.name));
+        let in_doubt = metrics::gauge!(PINGS_IN_DOUBT.name);
         let (mut wakes, mut at) = (self.wakes(), Instant::now());
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             held.set(self.gateway.lots.held() as f64);
+            in_doubt.set(self.gateway.lots.in_doubt() as f64);
             connections.set(self.gateway.connections() as f64);
             let now_wakes = self.wakes();
             *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = (now_wakes - wakes) as f64 / at.elapsed().as_secs_f64();
@@ -104,9 +104,12 @@ impl GatewayView for View {
             wake_p99_ms: percentiles.map(|(_, p99)| p99),
             backend_requests_total: self.gateway.backend_requests(),
             checks_running: self.gateway.checks_running(),
-            checks_waiting: lots.0.doors.iter().map(|door| load(&door.figures.checks_waiting)).sum(),
+            checks_waiting: lots.checks_waiting(),
+            in_doubt: lots.in_doubt(),
             notifications_total: counter(&lots.0.notifications),
             lots: lot_status,
+            sources: sources::source_statuses(&self.supervisor),
+            classes: sources::class_statuses(&self.supervisor, self.gateway.config.backend.poll_interval),
         }
     }
 
@@ -116,7 +119,8 @@ impl GatewayView for View {
     }
 
     fn ready(&self) -> Readiness {
-        let limits = &self.gateway.config.limits;
+        let config = &self.gateway.config;
+        let limits = &config.limits;
         let mut details = Vec::new();
         if self.gateway.is_draining() {
             details.push("The gateway is draining.".to_owned());
@@ -124,7 +128,13 @@ impl GatewayView for View {
         if self.gateway.lots.parked() >= limits.parked_max {
             details.push(format!("limits.parked_max ({}) is reached.", limits.parked_max));
         }
-        Readiness { ready: details.is_empty(), details }
+        let ready = details.is_empty();
+        // Slower is no reason to send devices elsewhere, but one to look.
+        details.extend(sources::polled(&self.supervisor, SystemTime::now()));
+        let lots = &self.gateway.lots;
+        let checks_running = self.gateway.checks_running();
+        details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
+        Readiness { ready, details }
     }
 }
 

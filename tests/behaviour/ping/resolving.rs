@@ -101,12 +101,23 @@ async fn with_sync_a_device_in_doubt_is_told_once_and_held_from_then_on() {
     drop(stranger);
     let mut phone = device().at(&gateway);
     let watched = std::slice::from_ref(&inbox);
-    assert_eq!(phone.asks(Some(600), Some(watched)).await, PingAnswer::HierarchyChanged, "its folder list is in doubt first");
-    phone.device.folder_sync().await.unwrap();
     assert_eq!(phone.asks(Some(600), Some(watched)).await, PingAnswer::Changes(watched.to_vec()));
     phone.synchronise().await;
     phone.hold(&gateway).await;
     assert_eq!(backend.count(Command::Ping), 0);
+}
+
+#[tokio::test]
+async fn where_a_source_reports_folders_too_the_folder_list_is_in_doubt_first() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).set("notify.dovecot.folders", "true").start().await;
+    let (stranger, inbox) = stranger(&backend, &gateway).await;
+    drop(stranger);
+    let mut phone = device().at(&gateway);
+    let watched = std::slice::from_ref(&inbox);
+    assert_eq!(phone.asks(Some(600), Some(watched)).await, PingAnswer::HierarchyChanged);
+    phone.device.folder_sync().await.unwrap();
+    assert_eq!(phone.asks(Some(600), Some(watched)).await, PingAnswer::Changes(watched.to_vec()));
 }
 
 #[tokio::test]
