@@ -14,7 +14,7 @@ passed=0
 failed=0
 
 build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl python3 procps)
-server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light)
+server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2)
 
 main() {
   mkdir -p "$output"

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpSocket;
 
 use super::child::{Child, lines, say};
-use super::process::now_us;
+use super::process::{now_us, thread_ran};
 
 /// About what a Ping answer takes: head, body, TLS record.
 const BYTES: [u8; 200] = [b'x'; 200];
@@ -31,6 +31,17 @@ struct Order {
 struct Arrived {
     bytes: u64,
     last_us: u64,
+}
+
+/// Something written to everybody once.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass {
+    /// Until the last write.
+    pub written_s: f64,
+    /// Until the last read at the other end.
+    pub read_s: f64,
+    /// Processor time of who wrote.
+    pub ran_s: f64,
 }
 
 /// Sockets and the process behind them.
@@ -56,17 +67,21 @@ impl Bare {
         Ok(Bare { sockets, sink, arrived: 0 })
     }
 
-    /// Writes once to each. Seconds until the last write, and until the last read at the other end.
-    pub fn write_all(&mut self, threads: usize) -> anyhow::Result<(f64, f64)> {
+    /// Writes once to each.
+    pub fn write_all(&mut self, threads: usize) -> anyhow::Result<Pass> {
         let (began, began_us) = (Instant::now(), now_us());
         let share = self.sockets.len().div_ceil(threads);
-        std::thread::scope(|scope| -> anyhow::Result<()> {
-            let write = |part: &mut [TcpStream]| part.iter_mut().try_for_each(|socket| socket.write_all(&BYTES));
+        let ran = std::thread::scope(|scope| -> anyhow::Result<Duration> {
+            let write = |part: &mut [TcpStream]| -> std::io::Result<Duration> {
+                part.iter_mut().try_for_each(|socket| socket.write_all(&BYTES))?;
+                Ok(thread_ran())
+            };
             let writers: Vec<_> = self.sockets.chunks_mut(share).map(|part| scope.spawn(move || write(part))).collect();
+            let mut ran = Duration::ZERO;
             for writer in writers {
-                writer.join().expect("writing does not panic")?;
+                ran += writer.join().expect("writing does not panic")?;
             }
-            Ok(())
+            Ok(ran)
         })?;
         let written_s = began.elapsed().as_secs_f64();
         self.arrived += (self.sockets.len() * BYTES.len()) as u64;
@@ -74,7 +89,8 @@ impl Bare {
         loop {
             let arrived: Arrived = self.sink.ask(&())?;
             if arrived.bytes >= self.arrived {
-                return Ok((written_s, arrived.last_us.saturating_sub(began_us) as f64 / 1e6));
+                let read_s = arrived.last_us.saturating_sub(began_us) as f64 / 1e6;
+                return Ok(Pass { written_s, read_s, ran_s: ran.as_secs_f64() });
             }
             ensure!(Instant::now() < deadline, "bare writes do not arrive");
             std::thread::sleep(Duration::from_millis(20));

@@ -20,6 +20,7 @@ mod scene;
 mod still;
 mod waking;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -44,6 +45,9 @@ struct Arguments {
     /// How often memory is measured, each time in a new process.
     #[arg(long, value_name = "N")]
     repeat: Option<usize>,
+    /// Measure this pushgate instead of the one built with the bench: to compare two.
+    #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_pushgate"))]
+    program: PathBuf,
     /// Passed by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -121,17 +125,18 @@ fn measure(arguments: &Arguments) -> anyhow::Result<bool> {
 
 /// The gateway with 9,000 devices; memory is measured on the way there, the last time in the process that is used on.
 fn with_devices(figures: &mut Figures, arguments: &Arguments, measures_memory: bool) -> anyhow::Result<Scene> {
+    let program: &Path = &arguments.program;
     if !measures_memory {
-        let mut scene = Scene::start()?;
+        let mut scene = Scene::start(program)?;
         scene.add(memory::LARGE)?;
         return Ok(scene);
     }
     let times = arguments.repeat.unwrap_or(if arguments.short { 1 } else { 5 }).max(1);
     let mut samples = memory::Samples::default();
-    let mut scene = memory::grow(&mut samples)?;
+    let mut scene = memory::grow(program, &mut samples)?;
     for _ in 1..times {
         drop(scene);
-        scene = memory::grow(&mut samples)?;
+        scene = memory::grow(program, &mut samples)?;
     }
     samples.enter(figures);
     Ok(scene)

@@ -1,5 +1,6 @@
 //! What a held Ping takes: sizes of types, and the growth of the gateway's process.
 
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -53,8 +54,8 @@ impl Samples {
 }
 
 /// A new gateway, from nothing to 9,000 held.
-pub fn grow(samples: &mut Samples) -> anyhow::Result<Scene> {
-    let mut scene = Scene::start()?;
+pub fn grow(program: &Path, samples: &mut Samples) -> anyhow::Result<Scene> {
+    let mut scene = Scene::start(program)?;
     let empty = scene.memory()?;
     scene.add(WARM)?;
     scene.remove_all()?;

@@ -1,6 +1,7 @@
 //! What runs: the gateway, the stand-in CAS, crews of devices; all on loopback, all ended with the scene.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child as Process, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use super::crew::{Order, Question, Report};
 use super::process::{self, Memory};
 
 /// New devices a second: two cores do their handshakes, their logins, and the stand-in's share.
-const RATE: f64 = 600.0;
+const RATE: f64 = 800.0;
 /// Time for any number of devices to be held.
 const HELD_WITHIN: Duration = Duration::from_secs(90);
 /// A heartbeat that does not end here.
@@ -37,12 +38,14 @@ pub struct Scene {
     pub devices: usize,
     gateway: Process,
     target: SocketAddr,
-    _directory: TempDir,
+    internal: SocketAddr,
+    /// Goes away with the scene.
+    directory: TempDir,
 }
 
 impl Scene {
-    /// The gateway and the CAS, without a device.
-    pub fn start() -> anyhow::Result<Scene> {
+    /// The gateway (this program) and the CAS, without a device.
+    pub fn start(program: &Path) -> anyhow::Result<Scene> {
         let directory = tempfile::tempdir()?;
         let mut cas = Child::start("cas", &())?;
         let cas_address: SocketAddr = cas.read()?;
@@ -59,7 +62,7 @@ impl Scene {
         );
         std::fs::write(file("pushgate.toml"), config)?;
         let log = std::fs::File::create(file("gateway.log"))?;
-        let gateway = Command::new(env!("CARGO_BIN_EXE_pushgate"))
+        let gateway = Command::new(program)
             .args(["serve", "--config", "pushgate.toml"])
             .current_dir(directory.path())
             .stdin(Stdio::null())
@@ -68,15 +71,22 @@ impl Scene {
             .spawn()
             .context("the gateway cannot be started")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let webhook = Webhook::new(internal, String::new());
-        let mut scene = Scene { webhook, runtime, cas, crews: Vec::new(), devices: 0, gateway, target, _directory: directory };
+        let webhook = Webhook::new(internal, "");
+        let mut scene = Scene { webhook, runtime, cas, crews: Vec::new(), devices: 0, gateway, target, internal, directory };
         scene.until("the gateway is ready", Duration::from_secs(10), |scene| {
             let ready = scene.runtime.block_on(scene.webhook.call("GET", "/readyz", String::new()));
             Ok(ready.is_ok_and(|answer| answer.status == 200))
         })?;
-        let token = std::fs::read_to_string(scene._directory.path().join("pushgate.token")).context("the gateway's token")?;
-        scene.webhook = Webhook::new(internal, token.trim());
+        scene.webhook = scene.another_webhook()?;
         Ok(scene)
+    }
+
+    /// One more connection to the gateway's internal address, made already.
+    pub fn another_webhook(&self) -> anyhow::Result<Webhook> {
+        let token = std::fs::read_to_string(self.directory.path().join("pushgate.token")).context("the gateway's token")?;
+        let mut webhook = Webhook::new(self.internal, token.trim());
+        self.runtime.block_on(webhook.call("GET", "/healthz", String::new()))?;
+        Ok(webhook)
     }
 
     /// More devices, in a process of their own; returns when all are held.
@@ -149,6 +159,8 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
+        // First, or they would complain about a gateway that is gone.
+        self.crews.clear();
         // One that has ended already is what we want.
         let _ = self.gateway.kill();
         let _ = self.gateway.wait();

@@ -185,7 +185,8 @@ pub const KEYS: &[Key] = &[
         r#""pushgate.token""#,
         "Bearer token of the internal address; made at first start with mode 0600.",
     ),
-    key("notify", "trust_s", Kind::Int(60, 7 * DAY_S), "3600", "How long a source that only calls in is believed without a proof."),
+    // From 5 s, so that a test (and an operator who watches a suspicious source) can see doubt come and go.
+    key("notify", "trust_s", Kind::Int(5, 7 * DAY_S), "3600", "How long a source that only calls in is believed without a proof."),
     key(
         "notify",
         "settle_s",

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::Gateway;
-use super::backend::{CheckRequest, CheckResult, Route};
+use super::backend::{CheckRequest, CheckResult, Credentials, Route};
 use super::lots::{Lots, Note};
 use super::parked::Peer;
 use crate::logic::eas::{Mailbox, PingFolder};
@@ -28,11 +31,14 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Asks the backend in a task of its own. Aborting it closes the connection to the backend and frees the permit.
+    /// Asks the backend in a task of its own. Aborting it closes the connection to the backend; the permit is free when the
+    /// backend is done with it too.
     pub(crate) fn start(self, gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> AbortHandle {
-        let turn = Turn::begin(gateway, permit);
-        let task = gateway.runtime.spawn(async move {
-            let gateway = &turn.gateway;
+        let place = Place::take(gateway, permit);
+        let turn = Turn { place: Some(place), began: Instant::now() };
+        let gateway = gateway.clone();
+        let runtime = gateway.runtime.clone();
+        let task = runtime.spawn(async move {
             let as_of = gateway.lots.as_of();
             let route = Route {
                 mailbox: self.mailbox,
@@ -40,8 +46,15 @@ impl Check {
                 trusts_forwarded: self.peer.trusts_forwarded,
                 ..Route::from_peer(self.peer.ip)
             };
+            let credentials = self.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
             let request = CheckRequest { target: self.target, headers: self.headers, folders: self.folders };
-            let finding = match gateway.checker.check(request, route).await {
+            let result = gateway.checker.check(request, route).await;
+            // The backend answered a command of theirs: they are still right.
+            if let (CheckResult::Unchanged | CheckResult::Changed(_) | CheckResult::Hierarchy, Some(credentials)) = (&result, &credentials)
+            {
+                gateway.verdicts.remember(credentials);
+            }
+            let finding = match result {
                 CheckResult::Unchanged => CheckFinding::Unchanged,
                 CheckResult::Changed(folders) => CheckFinding::Changed(folders),
                 CheckResult::Hierarchy => CheckFinding::Hierarchy,
@@ -50,6 +63,8 @@ impl Check {
                 CheckResult::Refused(_) => CheckFinding::Hierarchy,
                 CheckResult::Failed => CheckFinding::Failed,
             };
+            // Free again once the lot knows.
+            let _place = turn.answered();
             let number = gateway.lots.next_number();
             gateway.lots.send(self.lot, Note::Checked { slot: self.slot, finding, as_of, number }).await;
         });
@@ -57,20 +72,50 @@ impl Check {
     }
 }
 
-/// A permit that tells the lots when it is free again, however the check ended.
-pub(crate) struct Turn {
-    gateway: Arc<Gateway>,
-    permit: Option<OwnedSemaphorePermit>,
+/// Beyond its heartbeat, what a backend takes to end a Ping that nobody waits for.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// A check under way at the backend.
+///
+/// Most backends do not notice that a check was cancelled: its worker goes on until the heartbeat is over, and is not ours
+/// to count on before.
+struct Turn {
+    place: Option<Place>,
+    began: Instant,
 }
 
 impl Turn {
-    pub(crate) fn begin(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
-        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
-        Turn { gateway: gateway.clone(), permit: Some(permit) }
+    fn answered(mut self) -> Option<Place> {
+        self.place.take()
     }
 }
 
 impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(place) = self.place.take() else { return };
+        let gateway = place.gateway.clone();
+        let over = self.began + Duration::from_secs(gateway.checker.heartbeat_s().into()) + AFTERMATH;
+        gateway.runtime.spawn(async move {
+            tokio::time::sleep_until(over).await;
+            drop(place);
+        });
+    }
+}
+
+/// A permit that tells the lots when it is free again.
+pub(crate) struct Place {
+    gateway: Arc<Gateway>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    pub(crate) fn take(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
+        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
+        Place { gateway: gateway.clone(), permit: Some(permit) }
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         self.gateway.checks_running.fetch_sub(1, Ordering::Relaxed);
         self.permit = None;

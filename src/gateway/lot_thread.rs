@@ -15,7 +15,7 @@ use mio::{Events, Interest, Token};
 use tokio::task::AbortHandle;
 
 use super::Gateway;
-use super::check::Turn;
+use super::check::Place;
 use super::lots::{Batch, Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
 use super::parked::{Extra, Parked, Peer};
 use super::tls::Incoming;
@@ -398,11 +398,11 @@ impl LotThread {
     }
 
     /// Back to a task: the hanging Sync that was held here is asked again, and its answer is the device's.
-    fn ask_again(&mut self, slot: SlotKey, outcome: &'static str, held: Duration, turn: Option<Turn>) {
+    fn ask_again(&mut self, slot: SlotKey, outcome: &'static str, held: Duration, place: Option<Place>) {
         let Some(parked) = self.take(slot) else { return };
         metrics::counter!(HANGING_SYNCS_TOTAL.name, "outcome" => outcome).increment(1);
         self.record_hold(parked.peer, outcome, held);
-        super::connection::resume(&self.gateway, parked, turn);
+        super::connection::resume(&self.gateway, parked, place);
     }
 
     fn hung_up(&mut self, slot: SlotKey) {
@@ -446,7 +446,7 @@ impl LotThread {
             let Some(slot) = self.lot.start_check() else { return };
             if self.lot.connection(slot).is_some_and(Parked::is_sync) {
                 let held = self.lot.hold_of(slot, self.gateway.lots.now()).unwrap_or_default();
-                self.ask_again(slot, "asked_again", held, Some(Turn::begin(&self.gateway, permit)));
+                self.ask_again(slot, "asked_again", held, Some(Place::take(&self.gateway, permit)));
                 continue;
             }
             let folders: Vec<PingFolder> = self.lot.watched(slot);

@@ -203,7 +203,9 @@ mod tests {
         watcher.finish();
         match inboxes[0].receiver.try_recv().ok()? {
             Note::Learn(lesson) => match lesson.fact {
-                Fact::Synced { folders, as_of: told } if told == as_of => Some(folders.into_iter().map(|(id, _)| id).collect()),
+                Fact::Synced { folders, as_of: told } if told == as_of => {
+                    Some(folders.into_iter().filter(|(_, traits)| !traits.is_cut).map(|(id, _)| id).collect())
+                }
                 _ => None,
             },
             _ => None,

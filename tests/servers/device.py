@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import socket
 import ssl
 import threading
 import time
@@ -28,7 +29,7 @@ class Device:
         self.url, self.trust = urllib.parse.urlsplit(url), trust
         self.user, self.device_id = user, name + "".join(c for c in user if c.isalnum())
         self.authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        self.sync_key = "0"
+        self.hierarchy_key = self.sync_key = "0"
         self.inbox: str | None = None
         self.connection = self._connect()
 
@@ -59,10 +60,11 @@ class Device:
         return self.request("OPTIONS", PATH, timeout=timeout)
 
     def folder_sync(self) -> None:
-        """The whole hierarchy; remembers the Inbox."""
-        answer = self.command("FolderSync", ("FolderHierarchy:FolderSync", [("FolderHierarchy:SyncKey", "0")]))
+        """What is new in the hierarchy; remembers the Inbox."""
+        answer = self.command("FolderSync", ("FolderHierarchy:FolderSync", [("FolderHierarchy:SyncKey", self.hierarchy_key)]))
         if answer.code != 200 or wbxml.text(answer.document, "FolderHierarchy:Status") != "1":
             raise AssertionError(f"{self.user}: FolderSync answered {answer.code} {answer.document}")
+        self.hierarchy_key = wbxml.text(answer.document, "FolderHierarchy:SyncKey")
         for folder in wbxml.find_all(answer.document, "FolderHierarchy:Add"):
             if wbxml.text(folder, "FolderHierarchy:Type") == INBOX_TYPE:
                 self.inbox = wbxml.text(folder, "FolderHierarchy:ServerId")
@@ -97,12 +99,27 @@ class Device:
         subjects = [wbxml.text(add, "Email:Subject") for add in added]
         return subjects, bool(wbxml.find_all(answer.document, "AirSync:MoreAvailable"))
 
+    def ask_ping(self, heartbeat_s: int) -> Answer:
+        """Sends a Ping for the Inbox, and waits as long as it is held."""
+        folder = ("Ping:Folder", [("Ping:Id", self.inbox), ("Ping:Class", "Email")])
+        document = ("Ping:Ping", [("Ping:HeartbeatInterval", str(heartbeat_s)), ("Ping:Folders", [folder])])
+        return self.command("Ping", document, timeout=heartbeat_s + 5)
+
     def ping(self, heartbeat_s: int = 900) -> "HeldPing":
         """Sends a Ping for the Inbox from a thread of its own."""
         return HeldPing(self, heartbeat_s)
 
     def close(self) -> None:
         self.connection.close()
+
+    def hang_up(self) -> None:
+        """Ends the connection under a request that waits in another thread."""
+        sock = self.connection.sock
+        if sock:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is gone already
 
 
 @dataclass
@@ -122,10 +139,8 @@ class HeldPing:
         self.thread.start()
 
     def _run(self) -> None:
-        folder = ("Ping:Folder", [("Ping:Id", self.device.inbox), ("Ping:Class", "Email")])
-        document = ("Ping:Ping", [("Ping:HeartbeatInterval", str(self.heartbeat_s)), ("Ping:Folders", [folder])])
         try:
-            answer = self.device.command("Ping", document, timeout=self.heartbeat_s + 5)
+            answer = self.device.ask_ping(self.heartbeat_s)
             self.code = answer.code
             if answer.document is not None:
                 self.status = wbxml.text(answer.document, "Ping:Status")

@@ -29,6 +29,7 @@ class Scene(unittest.TestCase):
     """Starts the system once a class. The tests of a class build on one another, in the order of their names."""
 
     notify_driver = "ox"
+    settings: dict[str, object] = {}
     directory: pathlib.Path
     gateway: Pushgate
     servers: MailServers
@@ -44,9 +45,14 @@ class Scene(unittest.TestCase):
         cls.gateway = Pushgate(cls.directory, ADDRESS)
         atexit.register(cls._leave_nothing)
         started = time.monotonic()
-        cls.servers = MailServers(cls.directory, cls.gateway.notify_url, cls.notify_driver)
+        cls.servers = MailServers(cls.directory, cls.gateway.notify_url(cls.notify_address()), cls.notify_driver)
         figure("mail servers started in", f"{time.monotonic() - started:.1f} s")
-        cls.gateway.start(cls.servers.url)
+        cls.gateway.start(cls.servers.url, **cls.settings)
+
+    @classmethod
+    def notify_address(cls) -> str | None:
+        """Where Dovecot reports, if not at the gateway itself."""
+        return None
 
     @classmethod
     def tearDownClass(cls) -> None:

@@ -21,7 +21,9 @@ class MailServers:
     """SOGo, Dovecot, PostgreSQL, memcached and nginx, by servers.sh."""
 
     def __init__(self, directory: pathlib.Path, notify_url: str, notify_driver: str):
-        _servers("start", directory, {"NOTIFY_URL": notify_url, "NOTIFY_DRIVER": notify_driver})
+        self._directory = directory
+        self._environment = {"NOTIFY_URL": notify_url, "NOTIFY_DRIVER": notify_driver}
+        self.start_missing()
         lines = (directory / "settings").read_text().split()
         self.settings = dict(line.split("=", 1) for line in lines)
         self.address = self.settings["ADDRESS"]
@@ -38,6 +40,20 @@ class MailServers:
         connection.close()
         self._status_queries += 1
         return int(counters[2]) - self._status_queries
+
+    def start_missing(self) -> None:
+        """Starts what is not running."""
+        _servers("start", self._directory, self._environment)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to one server with all its processes; its sockets are closed when this returns."""
+        pid = int((self._directory / "run" / f"{name}.pid").read_text().split()[0])
+        os.killpg(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while _is_running(pid):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{name} is still there after 10 s")
+            time.sleep(0.01)
 
     @staticmethod
     def stop(directory: pathlib.Path) -> None:
@@ -58,19 +74,21 @@ class Pushgate:
         _write_private(directory / "token", self.token + "\n")
         _make_certificate(directory, address)
 
-    @property
-    def notify_url(self) -> str:
+    def notify_url(self, address: str | None = None) -> str:
         """Where Dovecot's ox driver reports; the token is the password."""
-        return f"http://dovecot:{self.token}@{self.internal}/v1/dovecot"
+        return f"http://dovecot:{self.token}@{address or self.internal}/v1/dovecot"
 
-    def start(self, backend_url: str) -> None:
+    def start(self, backend_url: str, **settings: object) -> None:
+        """`settings`: SECTION__KEY=value, beside what every test has."""
         program = os.environ.get("PUSHGATE", str(ROOT / "target/release/pushgate"))
         if not shutil.which(program):
             raise SystemExit(f"{program} is missing: cargo build --release, or name another with PUSHGATE=…")
         config = self.directory / "pushgate.toml"
         config.write_text(self._config(backend_url))
-        with (self.directory / "pushgate.log").open("wb") as log:
-            self.process = subprocess.Popen([program, "serve", "--config", str(config)], stdout=log, stderr=log, cwd=self.directory)
+        command = [program, "serve", "--config", str(config)]
+        environment = os.environ | {f"PUSHGATE_{key.upper()}": str(value) for key, value in settings.items()}
+        with (self.directory / "pushgate.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.directory, env=environment)
         for _ in range(200):
             if self._answers("/readyz"):
                 return
@@ -112,6 +130,13 @@ class Pushgate:
             raise AssertionError(f"/v1/pings answered {code}: {body[:200]!r}")
         return len(json.loads(body)["pings"])
 
+    def status(self) -> dict:
+        """/v1/status: counters and gauges of the whole process."""
+        code, body = self.get("/v1/status")
+        if code != 200:
+            raise AssertionError(f"/v1/status answered {code}: {body[:200]!r}")
+        return json.loads(body)
+
     def wait_for_held(self, count: int, mailbox: str | None = None, timeout_s: float = 10) -> None:
         deadline = time.monotonic() + timeout_s
         while (held := self.held(mailbox)) != count:
@@ -126,9 +151,18 @@ class Pushgate:
         self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
+        """SIGKILL, if it is running."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def _is_running(pid: int) -> bool:
+    """A zombie is not: it has closed everything."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def _servers(command: str, directory: pathlib.Path, environment: dict[str, str]) -> None:

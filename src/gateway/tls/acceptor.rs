@@ -144,11 +144,49 @@ impl Acceptor {
         Ok(Accepted { stream, server_name, resumed, suite, client_certificate })
     }
 
+    /// A handshake without a socket, to measure what it costs by itself. Not part of the interface.
+    ///
+    /// # Errors
+    /// rustls does not take the configuration.
+    #[doc(hidden)]
+    pub fn in_memory(&self) -> Result<InMemory, rustls::Error> {
+        Ok(InMemory(Box::new(Handshake::new(&self.config.load(), Vec::new())?)))
+    }
+
     fn from_material(material: &Material, files: Option<Tls>) -> Result<Self, CertificateError> {
         let ticketer = new_ticketer()?;
         let config = material.server_config(Arc::clone(&ticketer))?;
         let loaded = Loaded { files: material.fingerprint(), client_ca: material.client_ca_fingerprint(), ticketer };
         Ok(Acceptor { config: ArcSwap::from_pointee(config), files, loaded: Mutex::new(loaded) })
+    }
+}
+
+/// See [`Acceptor::in_memory`].
+#[doc(hidden)]
+pub struct InMemory(Box<Handshake>);
+
+impl InMemory {
+    /// Takes what the device sent and appends what it is to be sent. True: [`InMemory::finish`] may be called.
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub fn receive(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, rustls::Error> {
+        self.0.incoming.extend_from_slice(bytes);
+        loop {
+            match self.0.advance()? {
+                Next::Send => out.append(&mut self.0.outgoing),
+                Next::Receive => return Ok(false),
+                Next::Finish => return Ok(true),
+            }
+        }
+    }
+
+    /// What is left of the handshake.
+    ///
+    /// # Errors
+    /// It is not over.
+    pub fn finish(self) -> Result<Wire, rustls::Error> {
+        Ok(Wire::Tls(self.0.finish()?.keys))
     }
 }
 

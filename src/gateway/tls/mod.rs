@@ -18,6 +18,8 @@ mod stream;
 mod suite;
 mod wire;
 
+#[doc(hidden)]
+pub use acceptor::InMemory;
 pub use acceptor::{AcceptError, Accepted, Acceptor};
 pub use certificates::CertificateError;
 pub use error::RecordError;

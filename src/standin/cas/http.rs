@@ -243,6 +243,10 @@ fn respond(shared: &Shared, answer: Answer) -> Response<Body> {
     if shared.manners.headers_everywhere {
         put_options_headers(shared, response.headers_mut());
     }
+    if answer.status == 200 {
+        // Every real server says what it is, on an empty answer too.
+        response.headers_mut().insert("ms-server-activesync", HeaderValue::from_static(shared.manners.server_version));
+    }
     response
 }
 

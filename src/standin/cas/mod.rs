@@ -248,6 +248,11 @@ impl Cas {
         self.shared.workers.busy_max()
     }
 
+    /// Most Pings served at once so far; one whose device hung up counts as long as it keeps its worker.
+    pub fn pings_max(&self) -> usize {
+        self.shared.pings.max()
+    }
+
     /// Requests waiting for a worker now.
     pub fn queued(&self) -> usize {
         self.shared.workers.queued()

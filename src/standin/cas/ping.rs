@@ -19,6 +19,7 @@ struct Asked {
 
 /// Answers a Ping, which may take as long as its heartbeat.
 pub(super) async fn answer(shared: &Shared, who: &Who, body: &[u8]) -> Answer {
+    let _counted = shared.pings.enter();
     let request = match PingRequest::parse(body, FOLDERS_MAX) {
         Ok(request) => request,
         Err(_) => return Answer::wbxml(PingAnswer::Syntax.encode()),

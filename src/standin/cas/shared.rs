@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) records: Records,
     pub(super) faults: Faults,
     pub(super) workers: Workers,
+    /// Pings being served, those whose device has hung up included.
+    pub(super) pings: AtOnce,
     mailboxes: Mutex<HashMap<String, Mailbox>>,
     items: AtomicU64,
 }
@@ -43,6 +45,7 @@ impl Shared {
             records: Records::new(options.record_max),
             faults: Faults::default(),
             workers: Workers::new(options.workers, options.queue_max),
+            pings: AtOnce::default(),
             mailboxes: Mutex::default(),
             items: AtomicU64::new(0),
             options,
@@ -88,6 +91,34 @@ impl Shared {
 /// A poisoned lock means that a test has failed already; what it holds is still good enough to end with.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many of something there are at once, and the most so far.
+#[derive(Debug, Default)]
+pub(super) struct AtOnce {
+    now: AtomicUsize,
+    max: AtomicUsize,
+}
+
+/// One of them, until it is dropped.
+pub(super) struct Entered<'a>(&'a AtOnce);
+
+impl AtOnce {
+    pub(super) fn enter(&self) -> Entered<'_> {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.max.fetch_max(now, Ordering::Relaxed);
+        Entered(self)
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// As many requests as there are workers are served at once; some more wait; the rest is turned away.

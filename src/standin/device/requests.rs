@@ -76,6 +76,10 @@ pub(super) fn sync_body(version: Version, folder: &FolderId, key: &str, wish: &S
         writer.text(air_sync::CLASS, "Email");
     }
     writer.text(air_sync::SYNC_KEY, key).text(air_sync::COLLECTION_ID, folder.as_str());
+    if version < Version::V12_1 && key != "0" {
+        // Up to 12.0 a server sends its changes only when asked to.
+        writer.empty(air_sync::GET_CHANGES);
+    }
     if let Some(window) = wish.window {
         writer.number(air_sync::WINDOW_SIZE, window);
     }

@@ -72,7 +72,7 @@ async fn devices_that_ping_at_once_share_one_question() {
         phone.ping(Some(600), Some(&inbox)).await;
     }
     for phone in &mut phones {
-        assert_eq!(phone.answer().await, PingAnswer::Changes(inbox.to_vec()), "nothing is known of it: it is to Sync");
+        assert_eq!(phone.answer().await, PingAnswer::HierarchyChanged, "nothing is known of it: it is to FolderSync");
     }
     assert_eq!(backend.requests(), 2, "a wrong password to prove the question, and the question");
 }

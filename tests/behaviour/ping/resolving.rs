@@ -74,7 +74,13 @@ async fn a_check_that_gets_no_answer_leaves_the_ping_held() {
     let gateway = checking(&backend).start().await;
     let (mut phone, inbox) = stranger(&backend, &gateway).await;
     backend.set_faults(vec![FaultRule { command: Some(Command::Ping), times: None, fault: Fault::Status(500) }]);
-    phone.hold_for(&gateway, 600, &[inbox]).await;
+    phone.ping(Some(600), Some(&[inbox])).await;
+    until("held, and still in doubt", async || {
+        let pings = gateway.pings("").await.pings;
+        let status = gateway.status().await;
+        pings.len() == 1 && pings[0].phase == "resolving" && status.checks_running + status.checks_waiting == 0
+    })
+    .await;
     assert_eq!(gateway.notify(mailbox("hew").folder("INBOX")).await.woken, Some(1));
 }
 
@@ -94,8 +100,10 @@ async fn with_sync_a_device_in_doubt_is_told_once_and_held_from_then_on() {
     let (stranger, inbox) = stranger(&backend, &gateway).await;
     drop(stranger);
     let mut phone = device().at(&gateway);
-    let told = phone.asks(Some(600), Some(std::slice::from_ref(&inbox))).await;
-    assert_eq!(told, PingAnswer::Changes(vec![inbox]));
+    let watched = std::slice::from_ref(&inbox);
+    assert_eq!(phone.asks(Some(600), Some(watched)).await, PingAnswer::HierarchyChanged, "its folder list is in doubt first");
+    phone.device.folder_sync().await.unwrap();
+    assert_eq!(phone.asks(Some(600), Some(watched)).await, PingAnswer::Changes(watched.to_vec()));
     phone.synchronise().await;
     phone.hold(&gateway).await;
     assert_eq!(backend.count(Command::Ping), 0);

@@ -457,7 +457,8 @@ impl World {
         match waiting {
             Some(ping) if is_pinging && interrupts => {
                 self.requests.remove(&ping);
-                self.devices[number].waiting = None;
+                // Nobody said that it arrived.
+                (self.devices[number].waiting, self.devices[number].must_be_full) = (None, true);
                 if let Some(connection) = self.devices[number].connection {
                     self.close_device_end(connection);
                 }

@@ -160,13 +160,13 @@ impl World {
     }
 
     pub(super) fn hung_up(&mut self, slot: SlotKey) {
-        if let Some(tag) = self.shell.lot.release(slot) {
-            if let Some(connection) = self.connections.get_mut(&tag.connection) {
-                connection.slot = None;
-                let device = connection.device;
-                if connection.ping.take().is_some() {
-                    self.stop_clock(device, tag.connection);
-                }
+        if let Some(tag) = self.shell.lot.release(slot)
+            && let Some(connection) = self.connections.get_mut(&tag.connection)
+        {
+            connection.slot = None;
+            let device = connection.device;
+            if connection.ping.take().is_some() {
+                self.stop_clock(device, tag.connection);
             }
         }
         self.perform_outputs();

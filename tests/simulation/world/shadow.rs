@@ -18,6 +18,8 @@ pub(super) struct Clock {
     /// Since when, and on which connection.
     runs: Option<(Moment, u64)>,
     pub(super) unseen: Vec<Unseen>,
+    /// Its time when it last became a stranger; until it has been held for a while, what is reported may only leave it in doubt.
+    stranger_from: Duration,
     ping_arrived: Moment,
     wakes: Vec<Moment>,
 }
@@ -74,9 +76,16 @@ impl Clock {
 
     pub(super) fn expect(&mut self, what: Thing, promise: Promise, now: Moment) {
         let time = self.time(now);
+        let is_stranger = time.saturating_sub(self.stranger_from) < Duration::from_secs(DOUBT_S);
+        let promise = if promise == Promise::Reported && is_stranger { Promise::Doubt } else { promise };
         let (bound, why) = promise.bound();
         let unseen = Unseen { what, since: bound.map(|_| time), bound: bound.unwrap_or_default(), at: now, why };
         self.unseen.push(unseen);
+    }
+
+    /// The gateway knows nothing of the device any more, or cannot rely on it.
+    pub(super) fn become_stranger(&mut self, now: Moment) {
+        self.stranger_from = self.time(now);
     }
 
     /// From now on this is promised for whatever is unseen and passes the filter.
@@ -180,7 +189,7 @@ impl World {
         if let Some(failure) = self.failure.take() {
             return Err(format!("at {} s: {failure}", self.now.seconds()));
         }
-        if self.stats.events % 16 == 0 {
+        if self.stats.events.is_multiple_of(16) {
             self.shell.lot.check_invariants().map_err(|error| format!("at {} s: {error}", self.now.seconds()))?;
         }
         for (number, device) in self.devices.iter().enumerate().filter(|(_, d)| d.clock.runs.is_some()) {

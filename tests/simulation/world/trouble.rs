@@ -179,7 +179,8 @@ impl World {
                 }
                 let name = std::mem::take(&mut found.folders[a].name);
                 found.folders[a].name = std::mem::replace(&mut found.folders[b].name, name);
-                (found.touch(a), found.touch(b));
+                found.touch(a);
+                found.touch(b);
             }
             2 if user_made.len() > 2 => {
                 let folder = user_made[user_made.len() - 1];
@@ -245,6 +246,7 @@ impl World {
         let now = self.now;
         let covers_hierarchy = self.plan.covers_hierarchy;
         for device in &mut self.devices {
+            device.clock.become_stranger(now);
             let is_promised =
                 |unseen: &super::shadow::Unseen| !unseen.is_polled() && (covers_hierarchy || matches!(unseen.what, Thing::Item { .. }));
             device.clock.promise(Promise::Doubt, now, is_promised);
@@ -253,6 +255,8 @@ impl World {
 
     pub(super) fn restart(&mut self, is_loud: bool) {
         self.begin_life(is_loud);
+        let now = self.now;
+        self.devices.iter_mut().for_each(|device| device.clock.become_stranger(now));
         if self.source.is_covering {
             self.all_in_doubt();
         }

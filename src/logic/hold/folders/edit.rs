@@ -166,6 +166,10 @@ impl Edit<'_> {
     /// Folders listed before their parents get their paths now.
     fn place_orphans(&mut self, changes: &[FolderChange]) {
         let mut orphans: Vec<&Folder> = changes.iter().filter_map(added).filter(|folder| self.has_no_path(folder)).collect();
+        // Whoever is named twice is where the last mention says.
+        orphans.reverse();
+        let mut named = std::collections::BTreeSet::new();
+        orphans.retain(|folder| named.insert(folder.id.as_str()));
         while !orphans.is_empty() {
             let before = orphans.len();
             orphans.retain(|folder| {

@@ -1,0 +1,8 @@
+//! What goes wrong around a gateway that is a process of its own, with real sockets and a stand-in CAS.
+
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
+
+mod devices;
+mod process;
+mod restart;
+mod verdict;
