@@ -78,21 +78,21 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 ///
 /// Most backends do not notice that a check was cancelled: its worker goes on until the heartbeat is over, and is not ours
 /// to count on before.
-pub(crate) struct Turn {
+struct Turn {
     gateway: Arc<Gateway>,
     place: Option<Place>,
     began: Instant,
 }
 
 impl Turn {
-    pub(crate) fn begin(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
+    fn begin(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
         gateway.checks_running.fetch_add(1, Ordering::Relaxed);
-        let place = Place { gateway: gateway.clone(), permit: Some(permit) };
+        let place = Place::take(gateway, permit);
         Turn { gateway: gateway.clone(), place: Some(place), began: Instant::now() }
     }
 
     /// The backend is done with it.
-    pub(crate) fn answered(mut self) -> Option<Place> {
+    fn answered(mut self) -> Option<Place> {
         self.place.take()
     }
 }
@@ -114,6 +114,13 @@ impl Drop for Turn {
 pub(crate) struct Place {
     gateway: Arc<Gateway>,
     permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    /// For a request other than a check that takes a check's place.
+    pub(crate) fn take(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
+        Place { gateway: gateway.clone(), permit: Some(permit) }
+    }
 }
 
 impl Drop for Place {

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::check::Turn;
+use super::check::Place;
 use super::exchange;
 use super::parked::{Extra, HeldSync, Parked, Peer, Recipe};
 use super::tls::WireStream;
@@ -67,7 +67,7 @@ pub(crate) struct Hold {
 pub(crate) struct Again {
     pub(crate) sync: HeldSync,
     /// Held until the backend has answered, where asking is rationed.
-    pub(crate) turn: Option<Turn>,
+    pub(crate) place: Option<Place>,
 }
 
 /// What an exchange and its connection tell each other.
@@ -136,7 +136,7 @@ enum End {
 }
 
 /// A parked connection has something to read, or its Sync is to be asked again: back into a task. Called from lot threads.
-pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked, turn: Option<Turn>) {
+pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked, place: Option<Place>) {
     let active = Active::new(gateway);
     let (gateway_of_task, runtime) = (gateway.clone(), &gateway.runtime);
     runtime.spawn(async move {
@@ -151,7 +151,7 @@ pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked, turn: Option<Turn>)
             None => None,
             // hyper reads the head once more, in front of whatever came behind it.
             Some((sync, recipe)) => match stream.put_back(&recipe.write_head(closes)) {
-                Ok(()) => Some(Box::new(Again { sync, turn })),
+                Ok(()) => Some(Box::new(Again { sync, place })),
                 Err(_) => return,
             },
         };

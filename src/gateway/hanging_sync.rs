@@ -77,7 +77,7 @@ impl Exchange {
 
     /// A Sync that was held: its head came from the connection, everything else from the lot.
     pub(super) async fn ask_again(mut self, head: request::Parts, eas: Eas, again: Again) -> Answer {
-        let Again { sync: HeldSync { body, wait_s, received }, turn } = again;
+        let Again { sync: HeldSync { body, wait_s, received }, place } = again;
         self.received = received;
         let Some(mailbox) = eas.mailbox.clone() else { return self.done(retry_later(StatusCode::SERVICE_UNAVAILABLE, 30)) };
         let whose = self.gateway.syncs.whose(&mailbox, &eas.request.device_id);
@@ -88,7 +88,7 @@ impl Exchange {
             Ok(Full { whose, mailbox, sent, body: body.into(), request, wait_s: Some(wait_s) })
         });
         match full {
-            Ok(full) => self.hang(with_type(head), eas, full, turn).await,
+            Ok(full) => self.hang(with_type(head), eas, full, place).await,
             Err(error) => self.refuse_malformed(&eas, error),
         }
     }
@@ -137,7 +137,7 @@ impl Exchange {
     }
 
     /// Asks the backend; what it says is the answer, unless that is nothing and the device is ready to wait.
-    async fn hang(self, head: request::Parts, eas: Eas, full: Full, turn: Option<super::check::Turn>) -> Answer {
+    async fn hang(self, head: request::Parts, eas: Eas, full: Full, place: Option<super::check::Place>) -> Answer {
         let recipe = full.wait_s.map(|_| Recipe::new(&head));
         let closes = head.version == HttpVersion::HTTP_10 || wants_close(&head.headers);
         let asked = proving(&full.request, eas.request.version);
@@ -145,7 +145,7 @@ impl Exchange {
         let as_of = self.expect(&pupil, &asked, self.is_known(&eas)).await;
         let body = if full.sent.is_empty() { BackendBody::Empty } else { BackendBody::Replayable(full.sent.clone()) };
         let response = self.ask(head, body, &eas, self.route_to(&eas)).await;
-        drop(turn.and_then(super::check::Turn::answered));
+        drop(place);
         // Strangers leave nothing behind.
         if !is_done(&response) || !self.is_known(&eas) {
             return self.deliver(response, Some(Box::new(SyncWatcher::new(pupil, asked, as_of, eas.request.version))));

@@ -220,8 +220,8 @@ impl World {
             mailbox: mailbox.clone(),
             hash: device as u64,
             device: id.clone(),
-            kind: HoldKind::Ping,
             ping,
+            kind: HoldKind::Ping,
             received: self.now,
             connection: device,
         };
