@@ -2,8 +2,6 @@
 //!
 //! A failure says how to play it again: `cargo sim -- --seed N` (with `--trace`: every step).
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
-
 mod sweep;
 mod world;
 

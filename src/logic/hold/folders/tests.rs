@@ -112,10 +112,10 @@ impl Oracle {
         // Those listed before what they are in.
         for _ in 0..changes.len() {
             for change in changes {
-                if let FolderChange::Add(folder) | FolderChange::Update(folder) = change {
-                    if self.0.get(folder.id.as_str()).is_some_and(|row| row.path.is_none() && !row.is_gone) {
-                        self.place(folder, last);
-                    }
+                if let FolderChange::Add(folder) | FolderChange::Update(folder) = change
+                    && self.0.get(folder.id.as_str()).is_some_and(|row| row.path.is_none() && !row.is_gone)
+                {
+                    self.place(folder, last);
                 }
             }
         }
