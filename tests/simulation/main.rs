@@ -2,8 +2,6 @@
 //!
 //! A failure says how to play it again: `cargo sim -- --seed N` (with `--trace`: every step).
 
-#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
-
 mod sweep;
 mod world;
 
@@ -32,6 +30,13 @@ fn nothing_is_lost() {
 fn a_seed_makes_the_same_world_again() {
     let play = || format!("{:?}", world::run(7, Guards::default(), false).unwrap());
     assert_eq!(play(), play());
+}
+
+#[test]
+fn every_window_is_found_by_its_name() {
+    for window in Window::ALL {
+        assert_eq!(Window::named(window.name()), Some(window));
+    }
 }
 
 #[test]
