@@ -33,6 +33,13 @@ fn a_seed_makes_the_same_world_again() {
 }
 
 #[test]
+fn every_window_is_found_by_its_name() {
+    for window in Window::ALL {
+        assert_eq!(Window::named(window.name()), Some(window));
+    }
+}
+
+#[test]
 fn a_change_between_sync_answer_and_ping() {
     loses_without(Window::SyncToPing);
 }

@@ -111,10 +111,15 @@ impl Oracle {
         }
         // Those listed before what they are in.
         for _ in 0..changes.len() {
+<<<<<<< HEAD
             for change in changes {
                 if let FolderChange::Add(folder) | FolderChange::Update(folder) = change
                     && self.0.get(folder.id.as_str()).is_some_and(|row| row.path.is_none() && !row.is_gone)
                 {
+=======
+            for folder in changes.iter().filter_map(listed_folder) {
+                if self.0.get(folder.id.as_str()).is_some_and(|row| row.path.is_none() && !row.is_gone) {
+>>>>>>> s1
                     self.place(folder, last);
                 }
             }
@@ -229,6 +234,13 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (id(), 0u64..4).prop_map(|(id, age)| Step::Prove { id, age }),
         1 => Just(Step::ProveWatched),
     ]
+}
+
+fn listed_folder(change: &FolderChange) -> Option<&Folder> {
+    match change {
+        FolderChange::Add(folder) | FolderChange::Update(folder) => Some(folder),
+        FolderChange::Delete(_) => None,
+    }
 }
 
 /// Servers name a folder once in an answer.
