@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pushgate::logic::decide::PingRefusal;
-use pushgate::logic::eas::folder_sync::FolderChange;
 use pushgate::logic::eas::ping::PingFolder;
 use pushgate::logic::eas::{Class, DeviceId, PingRequest};
-use pushgate::logic::hold::{AsOf, Outcome};
+use pushgate::logic::hold::AsOf;
 
 use super::backend::Answer;
 use super::rng::Rng;
 use super::shadow::Clock;
-use super::truth::{folder_id, folder_of};
+use super::truth::folder_id;
 use super::{Connection, Event, Reply, World};
 
 /// How a kind of device behaves.
@@ -26,13 +24,13 @@ pub(super) struct Manners {
     /// Patience beyond the heartbeat, seconds.
     patience_s: u64,
     /// Before it pings again, milliseconds.
-    pause_ms: (u64, u64),
+    pub(super) pause_ms: (u64, u64),
     /// Leaves out of a Ping what did not change.
     is_brief: bool,
     /// Ends its Ping before it syncs of its own accord; the others sync beside it.
-    interrupts: bool,
+    pub(super) interrupts: bool,
     /// After an error it syncs everything first.
-    is_cautious: bool,
+    pub(super) is_cautious: bool,
     classes: &'static [Class],
 }
 
@@ -137,21 +135,21 @@ pub(super) struct Device {
     /// Folders it knows, with the last key it applied.
     pub(super) folders: BTreeMap<usize, Option<usize>>,
     pub(super) tree: u64,
-    wants_folder_sync: bool,
-    wants_sync: BTreeSet<usize>,
+    pub(super) wants_folder_sync: bool,
+    pub(super) wants_sync: BTreeSet<usize>,
     /// The folder in which its user changed something.
-    own_change: Option<usize>,
-    must_be_full: bool,
+    pub(super) own_change: Option<usize>,
+    pub(super) must_be_full: bool,
     told_folders: Vec<usize>,
     told_heartbeat_s: u32,
     pub(super) waiting: Option<u64>,
     pub(super) beside: Option<u64>,
-    connection: Option<u64>,
+    pub(super) connection: Option<u64>,
     plan: u64,
     pub(super) offline_until_s: u32,
     /// Wakes that it is going to ignore.
     pub(super) deaf: u32,
-    failures: u32,
+    pub(super) failures: u32,
     pub(super) clock: Clock,
 }
 
@@ -197,7 +195,7 @@ impl Device {
         [self.waiting, self.beside].into_iter().flatten().filter(|id| requests.contains_key(id)).collect()
     }
 
-    fn is_up(&mut self) {
+    pub(super) fn is_up(&mut self) {
         let (_, _, max, step) = self.manners.heartbeat;
         self.successes += 1;
         if self.successes >= self.manners.successes && !(self.manners.is_burnt_once && self.was_burnt) {
@@ -205,7 +203,7 @@ impl Device {
         }
     }
 
-    fn is_down(&mut self) {
+    pub(super) fn is_down(&mut self) {
         let (_, min, _, step) = self.manners.heartbeat;
         (self.successes, self.was_burnt) = (0, true);
         self.heartbeat_s = self.heartbeat_s.saturating_sub(step).max(min);
@@ -243,7 +241,7 @@ impl World {
         self.after_ms(ms, Event::Act { device: number, plan });
     }
 
-    fn sync_of(&self, number: usize) -> What {
+    pub(super) fn sync_of(&self, number: usize) -> What {
         let device = &self.devices[number];
         let folders = device.wants_sync.iter().filter_map(|folder| Some((*folder, *device.folders.get(folder)?)));
         let folders: Vec<_> = folders.collect();
@@ -265,7 +263,7 @@ impl World {
     }
 
     /// Sends a request, on the connection there is or on a new one.
-    fn ask(&mut self, number: usize, what: What, is_beside: bool) -> u64 {
+    pub(super) fn ask(&mut self, number: usize, what: What, is_beside: bool) -> u64 {
         let id = self.fresh_id();
         let life = self.shell.life;
         let old = self.devices[number].connection.filter(|_| !is_beside);
@@ -344,132 +342,6 @@ impl World {
         };
         if is_main {
             self.act_in(number, pause_ms);
-        }
-    }
-
-    fn take_error(&mut self, number: usize, connection: u64, what: &What) -> u64 {
-        self.close_device_end(connection);
-        let device = &mut self.devices[number];
-        device.failures += 1;
-        if let What::Ping(_) = what {
-            device.is_down();
-            device.must_be_full = true;
-            if device.manners.is_cautious {
-                device.wants_sync.extend(device.folders.keys());
-            }
-        }
-        let most = 1_000 << device.failures.min(4);
-        self.rng.range(500, most.max(501))
-    }
-
-    fn take_failure(&mut self, number: usize) -> u64 {
-        self.devices[number].failures += 1;
-        let most = 2_000 << self.devices[number].failures.min(5);
-        self.rng.range(1_000, most)
-    }
-
-    fn take_answer(&mut self, number: usize, answer: Answer) -> u64 {
-        let device = &mut self.devices[number];
-        device.failures = 0;
-        match answer {
-            Answer::FolderSync { changes, tree } => {
-                if device.tree == 0 {
-                    device.folders.clear();
-                }
-                device.wants_folder_sync = false;
-                device.tree = tree;
-                for change in &changes {
-                    match change {
-                        FolderChange::Add(folder) => {
-                            device.folders.insert(folder_of(folder.id.as_str()), None);
-                            device.wants_sync.insert(folder_of(folder.id.as_str()));
-                        }
-                        FolderChange::Update(_) => {}
-                        FolderChange::Delete(id) => {
-                            device.folders.remove(&folder_of(id.as_str()));
-                            device.wants_sync.remove(&folder_of(id.as_str()));
-                        }
-                    }
-                }
-            }
-            Answer::Sync(answered) => {
-                let mut gone = false;
-                for (folder, synced) in answered {
-                    match synced {
-                        Some(synced) => {
-                            let known = device.folders.insert(folder, Some(synced.key)).flatten();
-                            if known.is_some() && !synced.is_cut {
-                                device.wants_sync.remove(&folder);
-                                device.own_change = device.own_change.filter(|own| *own != folder);
-                            }
-                        }
-                        None => {
-                            gone = true;
-                            device.folders.remove(&folder);
-                            device.wants_sync.remove(&folder);
-                        }
-                    }
-                }
-                device.wants_folder_sync |= gone;
-            }
-            Answer::Failed => {}
-        }
-        self.seen(number);
-        let (low, high) = self.devices[number].manners.pause_ms;
-        self.rng.range(low, high)
-    }
-
-    fn take_outcome(&mut self, number: usize, outcome: &Outcome) -> u64 {
-        let device = &mut self.devices[number];
-        device.failures = 0;
-        match outcome {
-            Outcome::Expired | Outcome::VerdictLost | Outcome::Replaced | Outcome::Drained => device.is_up(),
-            Outcome::Changed(_) | Outcome::HierarchyChanged if device.deaf > 0 => device.deaf -= 1,
-            Outcome::Changed(ids) => device.wants_sync.extend(ids.iter().map(|id| folder_of(id.as_str()))),
-            Outcome::HierarchyChanged => device.wants_folder_sync = true,
-            Outcome::Refused(PingRefusal::HeartbeatOutOfRange { heartbeat_s }) => device.heartbeat_s = *heartbeat_s,
-            Outcome::Refused(_) => device.must_be_full = true,
-            Outcome::Overloaded => return 300_000,
-        }
-        // Told of something it no longer has.
-        device.wants_sync.retain(|folder| device.folders.contains_key(folder));
-        let (low, high) = device.manners.pause_ms;
-        self.rng.range(low, high)
-    }
-
-    /// The user reads, flags or deletes something.
-    pub(super) fn user(&mut self, number: usize) {
-        if !self.is_quiet() {
-            self.after_about_s(900, Event::User(number));
-        }
-        let mailbox = &self.mailboxes[self.devices[number].mailbox];
-        let device = &mut self.devices[number];
-        let known: Vec<usize> =
-            device.folders.iter().filter(|(f, key)| key.is_some() && mailbox.folders[**f].exists).map(|(f, _)| *f).collect();
-        if known.is_empty() || device.beside.is_some() || device.offline_until_s > self.now.seconds() {
-            return;
-        }
-        let folder = known[self.rng.below(known.len())];
-        device.own_change = Some(folder);
-        device.wants_sync.insert(folder);
-        let is_pinging = device.waiting.and_then(|id| self.requests.get(&id)).is_some_and(|r| matches!(r.what, What::Ping(_)));
-        let (interrupts, waiting) = (device.manners.interrupts, device.waiting);
-        match waiting {
-            Some(ping) if is_pinging && interrupts => {
-                self.requests.remove(&ping);
-                // Nobody said that it arrived.
-                (self.devices[number].waiting, self.devices[number].must_be_full) = (None, true);
-                if let Some(connection) = self.devices[number].connection {
-                    self.close_device_end(connection);
-                }
-                self.act_in(number, 5);
-            }
-            Some(_) if is_pinging => {
-                let what = self.sync_of(number);
-                let id = self.ask(number, what, true);
-                self.devices[number].beside = Some(id);
-            }
-            _ => {}
         }
     }
 }

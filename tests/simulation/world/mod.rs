@@ -4,7 +4,7 @@
 //! each of them the shadow (what is true, and who has seen it) is compared with what the gateway did.
 //!
 //! * `plan`: what kind of world. * `truth`: mailboxes and the backend's memory. * `gateway`: the shell of a lot.
-//! * `backend`: answers. * `device`: five behaviours. * `trouble`: what happens to them. * `shadow`: what must hold.
+//! * `backend`: answers. * `device`: five behaviours. * `reaction`: what they make of an answer. * `trouble`: what happens to them. * `shadow`: what must hold.
 //! * `bounds`: how long a change may stay unseen, and why.
 
 mod backend;
@@ -12,6 +12,7 @@ mod bounds;
 mod device;
 mod gateway;
 mod plan;
+mod reaction;
 mod rng;
 mod shadow;
 mod trouble;

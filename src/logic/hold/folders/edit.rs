@@ -14,7 +14,7 @@ const INBOX_TYPE: u8 = 2;
 
 impl FolderTable {
     /// Replaces the watched set as a whole (MS-ASCMD: the list is never merged).
-    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Class)>, last_number: u64, view: &View<'_>) {
+    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Option<Class>)>, last_number: u64, view: &View<'_>) {
         for entry in &mut self.entries {
             entry.flags &= !WATCHED;
             if !view.guards.list_replaced {
@@ -29,7 +29,7 @@ impl FolderTable {
                     entry.flags |= WATCHED;
                     // A learnt type decides the class; what the Ping says only fills the gap.
                     let (folder_type, known) = (entry.folder_type(), entry.class());
-                    entry.set_kind(folder_type, known.or(Some(class)));
+                    entry.set_kind(folder_type, known.or(class));
                 }
             }
         });
@@ -166,6 +166,10 @@ impl Edit<'_> {
     /// Folders listed before their parents get their paths now.
     fn place_orphans(&mut self, changes: &[FolderChange]) {
         let mut orphans: Vec<&Folder> = changes.iter().filter_map(added).filter(|folder| self.has_no_path(folder)).collect();
+        // Whoever is named twice is where the last mention says.
+        orphans.reverse();
+        let mut named = std::collections::BTreeSet::new();
+        orphans.retain(|folder| named.insert(folder.id.as_str()));
         while !orphans.is_empty() {
             let before = orphans.len();
             orphans.retain(|folder| {

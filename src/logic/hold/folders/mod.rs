@@ -7,6 +7,8 @@
 
 mod edit;
 mod entry;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

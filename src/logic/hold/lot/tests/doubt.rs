@@ -1,0 +1,240 @@
+//! What is not known to be unchanged: how it is cleared, how often, and that it is never called unchanged.
+
+use super::*;
+
+const NOTHING: SyncTraits = SyncTraits { brought: 0, sent: false, is_cut: false };
+const SENT: SyncTraits = SyncTraits { brought: 0, sent: true, is_cut: false };
+
+impl Scene {
+    /// A Sync of folder 5.
+    fn sync_5(&mut self, traits: SyncTraits) {
+        self.expect("hew", "a", &["5"]);
+        self.synced("hew", "a", &["5"], traits, self.number);
+    }
+
+    fn ping(&mut self) -> SlotKey {
+        self.offer("hew", "a", ping(900, INBOX))
+    }
+}
+
+#[test]
+fn a_sync_that_brings_nothing_after_a_wake_is_cleared_once_more_after_the_settling_time() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    s.change("hew", Scope::Mailbox);
+    s.sync_5(NOTHING);
+    let slot = s.ping();
+    s.wait(5);
+    assert_eq!(s.answers(), []);
+    s.wait(2);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+    s.sync_5(NOTHING);
+    s.ping();
+    s.wait(800);
+    assert_eq!(s.answers(), [], "once");
+}
+
+#[test]
+fn a_sync_that_brings_less_than_was_reported_is_not_the_last_word_either() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    s.change("hew", Scope::Mailbox);
+    s.change("hew", Scope::Mailbox);
+    s.sync_5(SyncTraits { brought: 1, ..NOTHING });
+    let slot = s.ping();
+    s.wait(7);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+}
+
+#[test]
+fn an_answer_in_several_pieces_counts_as_a_whole() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    for _ in 0..3 {
+        s.change("hew", Scope::Mailbox);
+    }
+    s.sync_5(SyncTraits { brought: 2, is_cut: true, ..NOTHING });
+    s.sync_5(SyncTraits { brought: 1, ..NOTHING });
+    s.ping();
+    s.wait(60);
+    assert_eq!(s.answers(), []);
+}
+
+#[test]
+fn the_echo_of_a_devices_own_changes_costs_one_sync() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    s.sync_5(SENT);
+    s.ping();
+    s.change("hew", Scope::Mailbox);
+    s.change("hew", Scope::Mailbox);
+    assert_eq!(s.answers(), [], "it may be its own");
+    s.wait(10);
+    assert_eq!(s.answers().len(), 1, "it may have been more");
+    s.sync_5(NOTHING);
+    s.ping();
+    s.wait(800);
+    assert_eq!(s.answers(), []);
+}
+
+#[test]
+fn a_change_some_time_after_a_devices_own_is_no_echo() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    s.sync_5(SENT);
+    let slot = s.ping();
+    s.wait(5);
+    s.change("hew", Scope::Mailbox);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+}
+
+#[test]
+fn a_backend_that_reports_every_sync_is_slowed_not_spun() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    s.change("hew", Scope::Mailbox);
+    let mut wakes = 0;
+    for _ in 0..600 {
+        s.ping();
+        s.wait(1);
+        let told = s.answers().iter().filter(|(_, outcome)| matches!(outcome, Outcome::Changed(_))).count();
+        for _ in 0..told {
+            wakes += 1;
+            s.sync_5(NOTHING);
+            s.change("hew", Scope::Mailbox);
+        }
+    }
+    assert!((2..40).contains(&wakes), "{wakes} Syncs in ten minutes");
+}
+
+#[test]
+fn a_device_in_doubt_that_ignored_what_it_was_told_is_told_again() {
+    let mut s = scene(Resolve::Sync);
+    for _ in 0..2 {
+        s.ping();
+        s.wait(1);
+        assert_eq!(s.answers().len(), 1);
+    }
+    let slot = s.ping();
+    // It may be checked now; and if the check does not come, its heartbeat does.
+    assert_eq!(s.lot.start_check(), Some(slot));
+    s.checked(slot, &CheckFinding::Failed, 1, 1);
+    s.wait(900);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+}
+
+#[test]
+fn nothing_changed_is_never_said_of_what_is_not_known() {
+    let mut s = scene(Resolve::Check);
+    let slot = s.ping();
+    assert_eq!(s.lot.doubt_count(), 1);
+    s.wait(901);
+    assert_eq!((s.answers(), s.lot.doubt_count()), (vec![(slot, changed(&["5"]))], 0));
+}
+
+#[test]
+fn a_class_that_loses_its_source_while_a_ping_is_held_is_cleared_by_a_sync() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    let slot = s.ping();
+    let covered = ClassSet::default();
+    s.lot.set_coverage(Coverage { covered, epoch: 9, ..options(Resolve::Sync).coverage }, s.now);
+    s.wait(301);
+    assert_eq!((s.lot.start_check(), s.answers()), (None, vec![(slot, changed(&["5"]))]), "nothing was kept to check with");
+}
+
+#[test]
+fn a_turn_outlives_the_connection_it_was_given_on() {
+    let mut s = scene(Resolve::Sync);
+    s.lot.options.resolve_gap = Duration::from_secs(100);
+    for i in 0..3 {
+        s.offer("hew", &format!("d{i}"), ping(900, INBOX));
+    }
+    for _ in 0..4 {
+        s.wait(20);
+        s.ping();
+    }
+    s.wait(400);
+    let told = s.answers().into_iter().filter(|(_, outcome)| matches!(outcome, Outcome::Changed(_))).count();
+    assert_eq!(told, 4, "pinging anew did not cost it its place");
+}
+
+#[test]
+fn what_a_check_finds_in_folders_nobody_named_is_told_all_the_same() {
+    let mut s = scene(Resolve::Check);
+    let slot = s.ping();
+    s.lot.start_check();
+    s.checked(slot, &CheckFinding::Changed(vec![FolderId::new("other").expect("short")]), 1, 2);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+}
+
+#[test]
+fn a_check_that_ends_after_its_ping_was_replaced_proves_nothing() {
+    let mut s = scene(Resolve::Check);
+    let older = s.ping();
+    s.lot.start_check();
+    let newer = s.offer("hew", "a", ping(900, &[("5", Class::Email), ("6", Class::Email)]));
+    s.checked(older, &CheckFinding::Unchanged, 1, 2);
+    assert_eq!((s.lot.doubt_count(), s.lot.start_check()), (1, Some(newer)));
+}
+
+#[test]
+fn nothing_moves_a_ping_beyond_the_end_of_a_drain() {
+    let mut s = scene(Resolve::Check);
+    s.sync("hew", "a");
+    let slot = s.ping();
+    s.lot.drain(s.now + Duration::from_secs(10), s.now);
+    s.sync("hew", "a");
+    s.wait(10);
+    assert_eq!(s.answers(), [(slot, Outcome::Drained)]);
+}
+
+#[test]
+fn a_folder_list_of_which_nothing_is_known_is_asked_for_when_a_source_reports_such_changes() {
+    let mut s = scene(Resolve::Sync);
+    s.lot.options.coverage.covers_hierarchy = true;
+    s.sync("hew", "a");
+    let slot = s.ping();
+    assert_eq!(s.answers(), [(slot, Outcome::HierarchyChanged)]);
+    s.teach("hew", "a", &[("5", "Inbox", 2)]);
+    s.ping();
+    s.wait(600);
+    assert_eq!(s.answers(), []);
+}
+
+#[test]
+fn a_folder_created_while_an_unknown_device_fetches_its_folders_is_not_lost() {
+    let mut s = scene(Resolve::Sync);
+    s.lot.options.coverage.covers_hierarchy = true;
+    let as_of = s.number;
+    s.change("hew", Scope::Hierarchy);
+    s.learn("hew", "a", true, &[], as_of);
+    s.sync("hew", "a");
+    let slot = s.ping();
+    assert_eq!(s.answers(), [(slot, Outcome::HierarchyChanged)]);
+}
+
+#[test]
+fn a_device_forgotten_while_it_syncs_is_in_doubt_afterwards() {
+    let mut s = scene(Resolve::Check);
+    s.lot.options.devices_max = 1;
+    s.expect("hew", "a", &["5"]);
+    let as_of = s.number;
+    s.expect("ada", "b", &["5"]);
+    s.change("hew", Scope::Mailbox);
+    let slot = s.ping();
+    s.synced("hew", "a", &["5"], NOTHING, as_of);
+    assert_eq!((s.lot.doubt_count(), s.lot.start_check()), (1, Some(slot)));
+}
+
+#[test]
+fn checks_that_are_no_longer_wanted_do_not_pile_up() {
+    let mut s = scene(Resolve::Check);
+    for _ in 0..5_000 {
+        s.ping();
+    }
+    assert_eq!(s.lot.checks_waiting(), 1);
+    s.answers();
+    s.lot.check_invariants().expect("the books agree");
+    assert!(s.lot.checks.len() < 200, "{} places", s.lot.checks.len());
+}
