@@ -1,6 +1,7 @@
 //! What runs: the gateway, the stand-in CAS, crews of devices; all on loopback, all ended with the scene.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child as Process, Command, Stdio};
 use std::thread::sleep;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::cas;
 use super::child::Child;
 use super::crew::{Order, Question, Report};
 use super::process::{self, Memory};
@@ -30,8 +32,7 @@ pub struct Scene {
     pub webhook: Webhook,
     /// For whatever talks to the gateway.
     pub runtime: Runtime,
-    /// The stand-in CAS.
-    pub cas: Child,
+    cas: Child,
     /// Processes of devices, oldest first.
     pub crews: Vec<Child>,
     /// Devices in them.
@@ -47,7 +48,7 @@ impl Scene {
     /// The gateway (this program) and the CAS, without a device.
     pub fn start(program: &Path) -> anyhow::Result<Scene> {
         let directory = tempfile::tempdir()?;
-        let mut cas = Child::start("cas", &())?;
+        let mut cas = Child::start("cas", &"")?;
         let cas_address: SocketAddr = cas.read()?;
         let (target, internal) = (free_address()?, free_address()?);
         let pair = ThrowAway::new(&["localhost"])?;
@@ -87,6 +88,16 @@ impl Scene {
         let mut webhook = Webhook::new(self.internal, token.trim());
         self.runtime.block_on(webhook.call("GET", "/healthz", String::new()))?;
         Ok(webhook)
+    }
+
+    /// A message for each of these users: a wake without one would be looked into again by the gateway.
+    pub fn deliver(&mut self, numbers: Range<usize>) -> anyhow::Result<()> {
+        self.cas.ask::<u64>(&cas::Order::Deliver(numbers)).map(drop)
+    }
+
+    /// Requests that the CAS has had.
+    pub fn backend_requests(&mut self) -> anyhow::Result<u64> {
+        self.cas.ask(&cas::Order::Count)
     }
 
     /// More devices, in a process of their own; returns when all are held.

@@ -31,9 +31,9 @@ pub fn repings(scene: &mut Scene, figures: &mut Figures) -> anyhow::Result<()> {
     // All have logged in when as many Pings have expired; whoever was slow has then had a heartbeat more.
     let expired = |crew: &mut super::child::Child| -> anyhow::Result<u64> { Ok(crew.ask::<Report>(&Question::Report)?.expired) };
     scene.until("Pings expire", Duration::from_secs(20), |_| Ok(expired(&mut crew)? >= 2 * REPINGING as u64))?;
-    let (pings, requests) = (expired(&mut crew)?, scene.cas.ask::<u64>(&())?);
+    let (pings, requests) = (expired(&mut crew)?, scene.backend_requests()?);
     sleep(WATCHED);
-    let (pings, requests) = (expired(&mut crew)? - pings, scene.cas.ask::<u64>(&())? - requests);
+    let (pings, requests) = (expired(&mut crew)? - pings, scene.backend_requests()? - requests);
     ensure!(pings as usize >= REPINGING, "only {pings} Pings expired");
     figures.add("backend requests per re-Ping of a device in step", "", Budget::Most(0.0), 0.0, vec![requests as f64 / pings as f64]);
     figures.show("re-Pings watched for that", "", vec![pings as f64]);

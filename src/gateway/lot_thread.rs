@@ -5,6 +5,7 @@
 //! an answer that did not fit the socket (looked at when it is writable).
 
 mod answering;
+mod counting;
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -16,6 +17,8 @@ use mio::event::Event;
 use mio::{Events, Interest, Token};
 use tokio::task::AbortHandle;
 
+use counting::Counting;
+
 use super::Gateway;
 use super::check::Place;
 use super::lots::{Batch, Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
@@ -25,7 +28,6 @@ use crate::config::limits::LOT_TURN_NOTES_MAX;
 use crate::logic::eas::PingFolder;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
 use crate::logic::hold::{Lot, Moment, Output, SlotKey, Who};
-use crate::telemetry::metrics::{HANGING_SYNCS_TOTAL, HEARTBEAT_SECONDS, PINGS_TOTAL, WAKE_SECONDS};
 
 /// Socket events taken at once.
 const EVENTS: usize = 1_024;
@@ -44,7 +46,7 @@ pub(crate) struct LotThread {
     checks: HashMap<SlotKey, AbortHandle>,
     wakes: Vec<Duration>,
     scratch: Scratch,
-    metrics: Metrics,
+    counting: Counting,
 }
 
 /// Dropped when a lot panics or its poller fails. Its mailboxes would stay without an answer while the process looks healthy to
@@ -70,11 +72,6 @@ struct Scratch {
     date_s: u64,
 }
 
-struct Metrics {
-    wake: metrics::Histogram,
-    heartbeat: metrics::Histogram,
-}
-
 impl LotThread {
     pub(crate) fn new(gateway: Arc<Gateway>, number: usize, inbox: Inbox) -> Self {
         let lot = Lot::new(gateway.lot_options());
@@ -86,8 +83,17 @@ impl LotThread {
             date: String::new(),
             date_s: 0,
         };
-        let metrics = Metrics { wake: metrics::histogram!(WAKE_SECONDS.name), heartbeat: metrics::histogram!(HEARTBEAT_SECONDS.name) };
-        LotThread { gateway, number, lot, inbox, batch: None, checks: HashMap::new(), wakes: Vec::new(), scratch, metrics }
+        LotThread {
+            gateway,
+            number,
+            lot,
+            inbox,
+            batch: None,
+            checks: HashMap::new(),
+            wakes: Vec::new(),
+            scratch,
+            counting: Counting::new(),
+        }
     }
 
     /// Turns until told to stop. Should the lot end for any other reason, the process ends with it.
@@ -289,7 +295,7 @@ impl LotThread {
             match output {
                 Output::Answer { slot, outcome, cause, held } => self.answer(slot, &outcome, cause, held),
                 Output::Held { slot, heartbeat_s, needs_checks } => {
-                    self.metrics.heartbeat.record(f64::from(heartbeat_s));
+                    self.counting.heartbeat.record(f64::from(heartbeat_s));
                     if let (false, Some(parked)) = (needs_checks, self.lot.connection_mut(slot)) {
                         parked.extra = None;
                     }
@@ -313,7 +319,7 @@ impl LotThread {
     /// Back to a task: the hanging Sync that was held here is asked again, and its answer is the device's.
     fn ask_again(&mut self, slot: SlotKey, outcome: &'static str, held: Duration, place: Option<Place>) {
         let Some(parked) = self.take(slot) else { return };
-        metrics::counter!(HANGING_SYNCS_TOTAL.name, "outcome" => outcome).increment(1);
+        self.counting.ended(true, outcome);
         self.record_hold(parked.peer, outcome, held);
         super::connection::resume(&self.gateway, parked, place);
     }
@@ -321,9 +327,9 @@ impl LotThread {
     fn hung_up(&mut self, slot: SlotKey) {
         let now = self.gateway.lots.now();
         if let Some((held, parked)) = self.lot.hold_of(slot, now).zip(self.lot.connection(slot)) {
-            let total = if parked.is_sync() { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
-            metrics::counter!(total.name, "outcome" => "hung_up").increment(1);
-            self.record_hold(parked.peer, "hung_up", held);
+            let (peer, is_sync) = (parked.peer, parked.is_sync());
+            self.counting.ended(is_sync, "hung_up");
+            self.record_hold(peer, "hung_up", held);
         }
         // A check that this leaves running is cancelled when the turn performs its outputs.
         drop(self.take(slot));

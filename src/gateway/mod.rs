@@ -175,10 +175,9 @@ impl Gateway {
         self.lot_options().coverage.covered
     }
 
-    /// The configured network of an address, or "other".
-    fn network_of(&self, ip: IpAddr) -> String {
-        let network = self.config.networks.iter().find(|network| network.cidr.iter().any(|net| net.contains(&ip)));
-        network.map_or_else(|| "other".to_owned(), |network| network.name.clone())
+    /// The place of an address's network in the configuration.
+    fn network_of(&self, ip: IpAddr) -> Option<usize> {
+        self.config.networks.iter().position(|network| network.cidr.iter().any(|net| net.contains(&ip)))
     }
 
     fn is_trusted(&self, ip: IpAddr) -> bool {

@@ -10,7 +10,6 @@ use super::{LotThread, token};
 use crate::gateway::parked::{Extra, Peer};
 use crate::logic::answer::{write_answer, write_sync_answer};
 use crate::logic::hold::{Moment, Outcome, SlotKey};
-use crate::telemetry::metrics::{HANGING_SYNCS_TOTAL, HOLD_SECONDS, PINGS_TOTAL};
 
 impl LotThread {
     /// Seals and writes an answer, in one write if the socket takes it.
@@ -48,8 +47,7 @@ impl LotThread {
     }
 
     fn count_answer(&mut self, (peer, is_sync): (Peer, bool), outcome: &Outcome, cause: Option<Moment>, held: Duration) {
-        let total = if is_sync { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
-        metrics::counter!(total.name, "outcome" => outcome.label()).increment(1);
+        self.counting.ended(is_sync, outcome.label());
         if !held.is_zero() {
             self.record_hold(peer, outcome.label(), held);
         }
@@ -58,14 +56,14 @@ impl LotThread {
         }
         if let Some(cause) = cause {
             let latency = self.gateway.lots.now().since(cause);
-            self.metrics.wake.record(latency.as_secs_f64());
+            self.counting.wake.record(latency.as_secs_f64());
             self.wakes.push(latency);
         }
     }
 
-    pub(super) fn record_hold(&self, peer: Peer, outcome: &'static str, held: Duration) {
-        let network = self.gateway.network_of(peer.ip);
-        metrics::histogram!(HOLD_SECONDS.name, "network" => network, "outcome" => outcome).record(held.as_secs_f64());
+    pub(super) fn record_hold(&mut self, peer: Peer, outcome: &'static str, held: Duration) {
+        let networks = &self.gateway.config.networks;
+        self.counting.held(self.gateway.network_of(peer.ip), |place| networks[place].name.clone(), outcome, held);
     }
 
     /// The answer is with the kernel: the connection waits for its next request, which may be here already.
