@@ -11,13 +11,15 @@ use pushgate::logic::eas::{Command, FolderId, PingAnswer};
 use pushgate::standin::device::{Device, DeviceError, DeviceOptions};
 use pushgate::standin::tls::{Trust, client_config};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::child::{lines, say};
 use super::process::now_us;
 
 /// Folders that each device watches.
 const FOLDERS: usize = 5;
+/// Devices of a crew that log in at the same time: a busy machine makes the ramp longer, not the storm greater.
+const LOGGING_IN_MAX: usize = 64;
 
 /// Which devices.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,6 +65,7 @@ struct Notes {
     failures: AtomicU64,
     id_chars: AtomicU64,
     held_back: watch::Sender<bool>,
+    may_log_in: Semaphore,
 }
 
 /// Runs until whoever started it is gone.
@@ -77,6 +80,7 @@ pub fn run() -> anyhow::Result<()> {
             failures: AtomicU64::new(0),
             id_chars: AtomicU64::new(0),
             held_back: watch::Sender::new(false),
+            may_log_in: Semaphore::new(LOGGING_IN_MAX),
         });
         tokio::spawn(open(order, notes.clone()));
         while let Some(line) = lines.recv().await {
@@ -122,7 +126,9 @@ async fn live(mut device: Device, index: usize, heartbeat_s: u32, notes: Arc<Not
 
 /// Logs in and Pings, until something fails.
 async fn stay(device: &mut Device, index: usize, heartbeat_s: u32, notes: &Notes) -> Result<(), DeviceError> {
+    let permit = notes.may_log_in.acquire().await.expect("never closed");
     let folders = Box::pin(log_in(device)).await?;
+    drop(permit);
     notes.id_chars.store(folders.iter().map(|id| id.as_str().len() as u64).sum(), Relaxed);
     let mut held_back = notes.held_back.subscribe();
     loop {

@@ -49,6 +49,12 @@ pub const INTERNAL_ANSWER_BYTES_MAX: usize = 8 << 20;
 pub const LOT_TURN_NOTES_MAX: usize = 1_024;
 /// Plaintext of the next request kept for a parked connection that sent early; one TLS record.
 pub const PIPELINED_BYTES_MAX: usize = 16_384 + 256;
+/// A Sync that may be held, and is kept for it: 200 folders with long ids and their options are some 40,000 bytes.
+pub const HANGING_SYNC_BYTES_MAX: usize = 49_152;
+/// Last Syncs remembered of devices that use hanging Sync, in all: a kilobyte each, so some 260,000 devices.
+pub const HANGING_SYNCS_BYTES_MAX: usize = 256 << 20;
+/// Of an answer to a Sync that may be held, this much is read before it is passed on: a longer one has something to say.
+pub const QUIET_ANSWER_BYTES_MAX: usize = 32_768;
 /// Held Pings listed in one answer of /v1/pings.
 pub const LISTED_PINGS_MAX: usize = 1_000;
 /// A connection that is between two requests this long leaves its task and is parked without one.

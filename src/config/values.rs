@@ -44,7 +44,8 @@ impl Values {
             Err(error) => this.problem("file", format!("is not TOML: {}", error.to_string().trim().replace('\n', " "))),
         }
         for (name, value) in environment {
-            if let Some(path) = name.strip_prefix("PUSHGATE_") {
+            // Without the double underscore it is somebody else's, or meant for a test.
+            if let Some(path) = name.strip_prefix("PUSHGATE_").filter(|path| path.contains("__")) {
                 this.take_variable(&name, path, &value);
             }
         }

@@ -18,13 +18,13 @@ pub(crate) enum Collected {
     /// All of it.
     Whole(Bytes),
     /// It goes on beyond the bound.
-    More(Beginning),
+    More(Beginning<Incoming>),
 }
 
 /// A body whose first bytes were looked at; as a body it is whole again.
-pub(crate) struct Beginning {
+pub(crate) struct Beginning<B> {
     pub(crate) first: Bytes,
-    rest: Incoming,
+    rest: B,
 }
 
 /// The device stopped sending or hung up.
@@ -50,7 +50,7 @@ pub(crate) async fn collect(mut body: Incoming, bytes: usize, idle: Duration) ->
     Ok(if body.is_end_stream() { Collected::Whole(first) } else { Collected::More(Beginning { first, rest: body }) })
 }
 
-impl Body for Beginning {
+impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for Beginning<B> {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -85,6 +85,42 @@ pub(crate) fn inflated(headers: &HeaderMap, body: &Bytes, max: usize) -> Option<
             inflate(body, max).ok().map(Bytes::from)
         }
         Some(_) => None,
+    }
+}
+
+/// What became of reading an answer up to a bound.
+pub(crate) enum Peeked {
+    /// All of it.
+    Whole(Bytes),
+    /// It goes on beyond the bound, or breaks off: as a body it is whole again.
+    More(AnswerBody),
+}
+
+/// Reads an answer until its end, or until more than `bytes` are there.
+pub(crate) async fn peek(mut body: AnswerBody, bytes: usize) -> Peeked {
+    let mut first = BytesMut::new();
+    while first.len() <= bytes {
+        let next = match body.frame().await {
+            None => return Peeked::Whole(first.freeze()),
+            Some(frame) => frame.map(|frame| frame.into_data().unwrap_or_default()),
+        };
+        match next {
+            Ok(data) => first.extend_from_slice(&data),
+            Err(error) => return Peeked::More(Beginning { first: first.freeze(), rest: Broken(Some(error)) }.boxed()),
+        }
+    }
+    if body.is_end_stream() { Peeked::Whole(first.freeze()) } else { Peeked::More(Beginning { first: first.freeze(), rest: body }.boxed()) }
+}
+
+/// The end of a body that broke off.
+struct Broken(Option<BoxError>);
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Poll::Ready(self.0.take().map(Err))
     }
 }
 

@@ -34,9 +34,7 @@ impl Check {
     /// Asks the backend in a task of its own. Aborting it closes the connection to the backend; the permit is free when the
     /// backend is done with it too.
     pub(crate) fn start(self, gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> AbortHandle {
-        let place = Place { gateway: gateway.clone(), permit: Some(permit) };
-        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
-        let turn = Turn { place: Some(place), began: Instant::now() };
+        let turn = Turn::begin(gateway, permit);
         let gateway = gateway.clone();
         let runtime = gateway.runtime.clone();
         let task = runtime.spawn(async move {
@@ -81,11 +79,19 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 /// Most backends do not notice that a check was cancelled: its worker goes on until the heartbeat is over, and is not ours
 /// to count on before.
 struct Turn {
+    gateway: Arc<Gateway>,
     place: Option<Place>,
     began: Instant,
 }
 
 impl Turn {
+    fn begin(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
+        gateway.checks_running.fetch_add(1, Ordering::Relaxed);
+        let place = Place::take(gateway, permit);
+        Turn { gateway: gateway.clone(), place: Some(place), began: Instant::now() }
+    }
+
+    /// The backend is done with it.
     fn answered(mut self) -> Option<Place> {
         self.place.take()
     }
@@ -93,8 +99,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        self.gateway.checks_running.fetch_sub(1, Ordering::Relaxed);
         let Some(place) = self.place.take() else { return };
-        let gateway = place.gateway.clone();
+        let gateway = self.gateway.clone();
         let over = self.began + Duration::from_secs(gateway.checker.heartbeat_s().into()) + AFTERMATH;
         gateway.runtime.spawn(async move {
             tokio::time::sleep_until(over).await;
@@ -104,14 +111,20 @@ impl Drop for Turn {
 }
 
 /// A permit that tells the lots when it is free again.
-struct Place {
+pub(crate) struct Place {
     gateway: Arc<Gateway>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
+impl Place {
+    /// For a request other than a check that takes a check's place.
+    pub(crate) fn take(gateway: &Arc<Gateway>, permit: OwnedSemaphorePermit) -> Self {
+        Place { gateway: gateway.clone(), permit: Some(permit) }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.gateway.checks_running.fetch_sub(1, Ordering::Relaxed);
         self.permit = None;
         // A lot that does not see the permit before it sleeps has told before that it waits for one.
         fence(Ordering::SeqCst);

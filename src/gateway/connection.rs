@@ -16,13 +16,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::check::Place;
 use super::exchange;
-use super::parked::{Extra, Parked, Peer, Recipe};
+use super::parked::{Extra, HeldSync, Parked, Peer, Recipe};
 use super::tls::WireStream;
 use super::{Gateway, lots::Home};
 use crate::config::limits::IDLE_IN_TASK;
 use crate::logic::eas::{DeviceId, Mailbox, PingRequest};
-use crate::logic::hold::{Moment, Offer};
+use crate::logic::hold::{HoldKind, Moment, Offer};
 use crate::telemetry::metrics::TLS_ERRORS_TOTAL;
 
 /// Counts a connection as active for as long as it lives.
@@ -42,28 +43,37 @@ impl Drop for Active {
 }
 
 /// How a connection comes to this task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
     /// Just accepted.
     Fresh,
-    /// From a lot: it has had requests before.
-    Resumed,
+    /// From a lot: it has had requests before, and perhaps its first one is not new.
+    Resumed(Option<Box<Again>>),
 }
 
-/// A Ping that is to be held.
+/// A Ping or a hanging Sync that is to be held.
 pub(crate) struct Hold {
     pub(crate) home: Home,
     pub(crate) mailbox: Mailbox,
     pub(crate) device: DeviceId,
     pub(crate) ping: PingRequest,
+    /// The Sync, if it is one.
+    pub(crate) sync: Option<HeldSync>,
     pub(crate) received: Moment,
     pub(crate) recipe: Recipe,
     pub(crate) closes: bool,
 }
 
+/// A Sync that was held and is asked again: the exchange finds its head on the connection, the rest here.
+pub(crate) struct Again {
+    pub(crate) sync: HeldSync,
+    /// Held until the backend has answered, where asking is rationed.
+    pub(crate) place: Option<Place>,
+}
+
 /// What an exchange and its connection tell each other.
 #[derive(Default)]
 pub(crate) struct Stage {
+    again: Mutex<Option<Box<Again>>>,
     hold: Mutex<Option<Box<Hold>>>,
     /// Exchanges begun and not over; one at a time in HTTP/1.
     busy: AtomicU32,
@@ -76,6 +86,11 @@ impl Stage {
     /// Leaves a Ping for the connection to park. The exchange then waits for ever.
     pub(crate) fn leave(&self, hold: Hold) {
         *self.hold.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(hold));
+    }
+
+    /// What the first exchange of a connection that held a Sync is about.
+    pub(crate) fn take_again(&self) -> Option<Box<Again>> {
+        self.again.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// An exchange begins; it is over when the guard is dropped, which the answer's body takes along.
@@ -120,17 +135,27 @@ enum End {
     Idle,
 }
 
-/// A parked connection has something to read: back into a task. Called from lot threads.
-pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked) {
+/// A parked connection has something to read, or its Sync is to be asked again: back into a task. Called from lot threads.
+pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked, place: Option<Place>) {
     let active = Active::new(gateway);
     let (gateway_of_task, runtime) = (gateway.clone(), &gateway.runtime);
     runtime.spawn(async move {
-        let Parked { stream, wire, received, peer, .. } = parked;
+        let Parked { stream, wire, received, peer, extra, closes } = parked;
         let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(stream));
-        match tokio::net::TcpStream::from_std(stream) {
-            Ok(stream) => serve(gateway_of_task, active, WireStream::from_parts(stream, wire, received), peer, Begin::Resumed).await,
-            Err(error) => tracing::warn!(%error, "a connection could not be taken back and is closed"),
-        }
+        let mut stream = match tokio::net::TcpStream::from_std(stream) {
+            Ok(stream) => WireStream::from_parts(stream, wire, received),
+            Err(error) => return tracing::warn!(%error, "a connection could not be taken back and is closed"),
+        };
+        let asked = extra.and_then(|extra| extra.sync.zip(extra.recipe));
+        let again = match asked {
+            None => None,
+            // hyper reads the head once more, in front of whatever came behind it.
+            Some((sync, recipe)) => match stream.put_back(&recipe.write_head(closes)) {
+                Ok(()) => Some(Box::new(Again { sync, place })),
+                Err(_) => return,
+            },
+        };
+        serve(gateway_of_task, active, stream, peer, Begin::Resumed(again)).await;
     });
 }
 
@@ -157,22 +182,27 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, active: Active, mut stream: Wir
 }
 
 async fn park_held(gateway: &Gateway, active: Active, stream: WireStream, peer: Peer, hold: Hold) {
-    let Hold { home, mailbox, device, ping, received, recipe, closes } = hold;
-    let Some(connection) = take_apart(stream, peer, closes, Some(recipe)) else { return };
-    gateway.lots.offer(home, Offer { mailbox, hash: home.hash, device, ping, received, connection }).await;
+    let Hold { home, mailbox, device, ping, sync, received, recipe, closes } = hold;
+    let kind = if sync.is_some() { HoldKind::Sync } else { HoldKind::Ping };
+    let extra = Extra { unsent: Vec::new(), recipe: Some(recipe), sync };
+    let Some(connection) = take_apart(stream, peer, closes, Some(extra)) else { return };
+    gateway.lots.offer(home, Offer { mailbox, hash: home.hash, device, ping, kind, received, connection }).await;
     drop(active);
 }
 
-fn take_apart(stream: WireStream, peer: Peer, closes: bool, recipe: Option<Recipe>) -> Option<Parked> {
+fn take_apart(stream: WireStream, peer: Peer, closes: bool, extra: Option<Extra>) -> Option<Parked> {
     let (stream, wire, received) = stream.into_parts()?;
     let stream = stream.into_std().inspect_err(|error| tracing::warn!(%error, "a connection could not be parked and is closed")).ok()?;
-    let extra = recipe.map(|recipe| Box::new(Extra { unsent: Vec::new(), recipe: Some(recipe) }));
-    Some(Parked { stream: mio::net::TcpStream::from_std(stream), wire, received, extra, peer, closes })
+    Some(Parked { stream: mio::net::TcpStream::from_std(stream), wire, received, extra: extra.map(Box::new), peer, closes })
 }
 
 /// One stretch of HTTP. `None`: the connection is over. Else what is left of it, all its plaintext put back.
 async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Begin) -> Option<(WireStream, End)> {
-    let stage = Arc::new(Stage::default());
+    let (was_parked, again) = match begin {
+        Begin::Fresh => (false, None),
+        Begin::Resumed(again) => (true, again),
+    };
+    let stage = Arc::new(Stage { again: Mutex::new(again), ..Stage::default() });
     let watched = Watched { stream, stage: stage.clone() };
     let limits = &gateway.config.limits;
     let service = {
@@ -203,7 +233,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
             if let Some(hold) = stage.take_hold() {
                 return Poll::Ready(End::Hold(hold));
             }
-            let had_requests = begin == Begin::Resumed || stage.exchanges.load(Ordering::Relaxed) > 0;
+            let had_requests = was_parked || stage.exchanges.load(Ordering::Relaxed) > 0;
             poll_idle(had_requests && stage.is_idle(), &mut idle_since, idle.as_mut(), cx)
         })
         .await

@@ -18,7 +18,7 @@ use super::Gateway;
 use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
-use super::observe::{FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
+use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
 use super::parked::{Peer, Recipe};
 use crate::logic::answer::WBXML_TYPE;
 use crate::logic::eas::folder_change::FolderRequest;
@@ -27,7 +27,7 @@ use crate::logic::eas::sync::SyncRequest;
 use crate::logic::eas::{
     BodyError, Command, Mailbox, PingAnswer, PingError, PingRequest, Request as EasRequest, Root, Version, root_command, status,
 };
-use crate::logic::hold::Moment;
+use crate::logic::hold::{AsOf, Moment};
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::{PINGS_TOTAL, SHED_TOTAL};
 
@@ -36,24 +36,24 @@ const EAS_PATH: &str = "/Microsoft-Server-ActiveSync";
 /// Bytes that are enough to see a body's root element: header, page switch, tag, with long forms.
 const ROOT_BYTES: usize = 32;
 /// Beyond its heartbeat, a forwarded Ping may take this long.
-const PING_MARGIN: Duration = Duration::from_secs(30);
+pub(super) const PING_MARGIN: Duration = Duration::from_secs(30);
 
-type Answer = Response<AnswerBody>;
+pub(super) type Answer = Response<AnswerBody>;
 
 /// An exchange's surroundings.
-struct Exchange {
-    gateway: Arc<Gateway>,
-    stage: Arc<Stage>,
-    peer: Peer,
-    received: Moment,
+pub(super) struct Exchange {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) stage: Arc<Stage>,
+    pub(super) peer: Peer,
+    pub(super) received: Moment,
     busy: Busy,
 }
 
 /// An EAS request that is well formed, and whose it is, if that shows.
-struct Eas {
-    request: EasRequest,
-    credentials: Option<Credentials>,
-    mailbox: Option<Mailbox>,
+pub(super) struct Eas {
+    pub(super) request: EasRequest,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) mailbox: Option<Mailbox>,
 }
 
 /// Answers a request. hyper calls this; an error ends the connection.
@@ -87,6 +87,9 @@ impl Exchange {
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
         tracing::debug!(command = request.command.name(), device = %request.device_id, "request");
         let eas = Eas { request, credentials, mailbox };
+        if let Some(again) = self.stage.take_again() {
+            return self.ask_again(head, eas, *again).await;
+        }
         match eas.request.command {
             Command::Ping => self.ping(head, body, eas).await,
             Command::Sync | Command::FolderSync | Command::FolderCreate | Command::FolderUpdate | Command::FolderDelete => {
@@ -132,6 +135,7 @@ impl Exchange {
             mailbox: mailbox.clone(),
             device: eas.request.device_id.clone(),
             ping,
+            sync: None,
             received: self.received,
             recipe: Recipe::new(&head),
             closes,
@@ -180,13 +184,15 @@ impl Exchange {
         let Some(inspected) = inflated(&head.headers, &body, limits.inspected_body_bytes_max) else {
             return self.done(refuse_body(&eas.request, status::INVALID_WBXML));
         };
+        if eas.request.command == Command::Sync && eas.request.version >= Version::V12_1 {
+            return match SyncRequest::skim(&inspected) {
+                Ok(request) => self.sync(head, (body, inspected, request), eas).await,
+                Err(error) => self.refuse_malformed(&eas, error),
+            };
+        }
         let watcher = match self.watcher(&inspected, &eas).await {
             Ok(watcher) => watcher,
-            Err(error) => {
-                tracing::debug!(%error, command = eas.request.command.name(), "refused: malformed body");
-                let code = if matches!(error, BodyError::Wbxml(_)) { status::INVALID_WBXML } else { status::INVALID_XML };
-                return self.done(refuse_body(&eas.request, code));
-            }
+            Err(error) => return self.refuse_malformed(&eas, error),
         };
         // What passes by must be readable.
         head.headers.remove(ACCEPT_ENCODING);
@@ -194,25 +200,22 @@ impl Exchange {
         self.forward(head, BackendBody::Replayable(body), eas, route, watcher).await
     }
 
+    pub(super) fn refuse_malformed(self, eas: &Eas, error: BodyError) -> Answer {
+        tracing::debug!(%error, command = eas.request.command.name(), "refused: malformed body");
+        let code = if matches!(error, BodyError::Wbxml(_)) { status::INVALID_WBXML } else { status::INVALID_XML };
+        self.done(refuse_body(&eas.request, code))
+    }
+
     /// Who watches the answer. Reads the request strictly; tells the lot to expect what it is about to learn.
     async fn watcher(&self, body: &Bytes, eas: &Eas) -> Result<Option<Box<dyn Watcher>>, BodyError> {
-        let pupil = eas.mailbox.as_ref().map(|mailbox| Pupil {
-            lots: self.gateway.lots.clone(),
-            home: self.gateway.lots.home(mailbox),
-            mailbox: mailbox.clone(),
-            device: eas.request.device_id.clone(),
-        });
-        let is_known = self.claim(eas.credentials.as_ref()) == Claim::Known;
+        let pupil = eas.mailbox.as_ref().map(|mailbox| self.pupil(mailbox, eas));
+        let is_known = self.is_known(eas);
         Ok(match eas.request.command {
             Command::Sync => {
                 let version = eas.request.version;
                 let asked = proving(&SyncRequest::skim(body)?, version);
                 let Some(pupil) = pupil else { return Ok(None) };
-                // Strangers make no entries; what they prove counts only from the answer on.
-                if is_known && !asked.is_empty() {
-                    pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
-                }
-                let as_of = self.gateway.lots.as_of();
+                let as_of = self.expect(&pupil, &asked, is_known).await;
                 Some(Box::new(SyncWatcher::new(pupil, asked, as_of, version)))
             }
             Command::FolderSync => {
@@ -228,6 +231,24 @@ impl Exchange {
                 pupil.map(|pupil| Box::new(FolderChangeWatcher::new(pupil, request)) as Box<dyn Watcher>)
             }
         })
+    }
+
+    pub(super) fn pupil(&self, mailbox: &Mailbox, eas: &Eas) -> Pupil {
+        let lots = self.gateway.lots.clone();
+        Pupil { home: lots.home(mailbox), lots, mailbox: mailbox.clone(), device: eas.request.device_id.clone() }
+    }
+
+    /// Strangers make no entries; what they prove counts only from the answer on. Gives what the answer will be as of.
+    pub(super) async fn expect(&self, pupil: &Pupil, asked: &[Asked], is_known: bool) -> AsOf {
+        if is_known && !asked.is_empty() {
+            pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
+        }
+        self.gateway.lots.as_of()
+    }
+
+    /// Whether the backend accepted these credentials lately.
+    pub(super) fn is_known(&self, eas: &Eas) -> bool {
+        self.claim(eas.credentials.as_ref()) == Claim::Known
     }
 
     /// Any other command: its root is looked at, the rest streams through.
@@ -258,17 +279,34 @@ impl Exchange {
     }
 
     /// Forwards an EAS command; what the backend thinks of the credentials is remembered.
-    async fn forward(self, head: request::Parts, body: BackendBody, eas: Eas, route: Route, watcher: Option<Box<dyn Watcher>>) -> Answer {
+    pub(super) async fn forward(
+        self,
+        head: request::Parts,
+        body: BackendBody,
+        eas: Eas,
+        route: Route,
+        watcher: Option<Box<dyn Watcher>>,
+    ) -> Answer {
+        let response = self.ask(head, body, &eas, route).await;
+        self.deliver(response, watcher)
+    }
+
+    /// The backend's answer, which nobody has seen yet.
+    pub(super) async fn ask(&self, head: request::Parts, body: BackendBody, eas: &Eas, route: Route) -> Answer {
         let response = self.gateway.backend.forward(head, body, route).await;
-        let is_done = response.status() == StatusCode::OK && is_eas_answer(response.headers());
         if let Some(credentials) = &eas.credentials {
             match response.status() {
                 StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
-                _ if is_done => self.gateway.verdicts.remember(credentials),
+                _ if is_done(&response) => self.gateway.verdicts.remember(credentials),
                 _ => {}
             }
         }
-        let watcher = watcher.filter(|_| is_done);
+        response
+    }
+
+    /// Passes an answer on; an EAS server's good one is watched.
+    pub(super) fn deliver(self, response: Answer, watcher: Option<Box<dyn Watcher>>) -> Answer {
+        let watcher = watcher.filter(|_| is_done(&response));
         response.map(|body| Watched::new(body, watcher, self.busy).boxed())
     }
 
@@ -286,7 +324,7 @@ impl Exchange {
         self.done(response)
     }
 
-    fn route_to(&self, eas: &Eas) -> Route {
+    pub(super) fn route_to(&self, eas: &Eas) -> Route {
         Route {
             mailbox: eas.mailbox.clone(),
             command: eas.request.command.name(),
@@ -301,7 +339,7 @@ impl Exchange {
         if is_known { Claim::Known } else { Claim::Stranger }
     }
 
-    fn done(self, response: Answer) -> Answer {
+    pub(super) fn done(self, response: Answer) -> Answer {
         response.map(|body| Watched::new(body, None, self.busy).boxed())
     }
 }
@@ -350,6 +388,11 @@ fn refuse_body(request: &EasRequest, code: u16) -> Answer {
     }
 }
 
+/// The backend did what it was asked, and it is an EAS server.
+pub(super) fn is_done(response: &Answer) -> bool {
+    response.status() == StatusCode::OK && is_eas_answer(response.headers())
+}
+
 /// Only an EAS server's 200 says that a password is right, or without a body that nothing changed; a web server in between may
 /// say 200 to anything.
 fn is_eas_answer(headers: &HeaderMap) -> bool {
@@ -357,12 +400,12 @@ fn is_eas_answer(headers: &HeaderMap) -> bool {
     is_wbxml || headers.contains_key("MS-Server-ActiveSync") || headers.contains_key("MS-ASProtocolVersions")
 }
 
-fn wants_close(headers: &HeaderMap) -> bool {
+pub(super) fn wants_close(headers: &HeaderMap) -> bool {
     let values = headers.get_all(http::header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case("close"))
 }
 
-fn wbxml(body: Vec<u8>) -> Answer {
+pub(super) fn wbxml(body: Vec<u8>) -> Answer {
     let mut response = Response::new(full(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(WBXML_TYPE));
     response
@@ -375,7 +418,7 @@ fn plain(status: StatusCode, sentence: &str) -> Answer {
     response
 }
 
-fn retry_later(status: StatusCode, seconds: u32) -> Answer {
+pub(super) fn retry_later(status: StatusCode, seconds: u32) -> Answer {
     let mut response = plain(status, "Please try again later.");
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response

@@ -4,6 +4,8 @@
 //! that stop early: a held Ping with a whole request already waiting behind it (looked at when the Ping is answered), and
 //! an answer that did not fit the socket (looked at when it is writable).
 
+mod answering;
+
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -15,15 +17,15 @@ use mio::{Events, Interest, Token};
 use tokio::task::AbortHandle;
 
 use super::Gateway;
+use super::check::Place;
 use super::lots::{Batch, Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
-use super::parked::{Extra, Parked, Peer};
+use super::parked::{Parked, Peer};
 use super::tls::Incoming;
 use crate::config::limits::LOT_TURN_NOTES_MAX;
-use crate::logic::answer::write_answer;
 use crate::logic::eas::PingFolder;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
-use crate::logic::hold::{Lot, Moment, Outcome, Output, SlotKey, Who};
-use crate::telemetry::metrics::{HEARTBEAT_SECONDS, HOLD_SECONDS, PINGS_TOTAL, WAKE_SECONDS};
+use crate::logic::hold::{Lot, Moment, Output, SlotKey, Who};
+use crate::telemetry::metrics::{HANGING_SYNCS_TOTAL, HEARTBEAT_SECONDS, PINGS_TOTAL, WAKE_SECONDS};
 
 /// Socket events taken at once.
 const EVENTS: usize = 1_024;
@@ -298,105 +300,30 @@ impl LotThread {
         }
     }
 
-    /// Seals and writes an answer, in one write if the socket takes it.
-    fn answer(&mut self, slot: SlotKey, outcome: &Outcome, cause: Option<Moment>, held: Duration) {
-        let Some(parked) = self.lot.connection_mut(slot) else { return };
-        parked.closes |= outcome.closes();
-        let scratch = &mut self.scratch;
-        scratch.refresh_date();
-        scratch.sealed.clear();
-        write_answer(outcome, parked.closes, &scratch.date, &mut scratch.body, &mut scratch.plain);
-        if parked.wire.seal(&scratch.plain, &mut scratch.sealed).is_err() {
-            return self.close(slot);
-        }
-        if parked.closes {
-            parked.wire.seal_close_notify(&mut scratch.sealed);
-        }
-        let written = match parked.stream.write(&scratch.sealed) {
-            Ok(count) => count,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
-            Err(_) => return self.hung_up(slot),
-        };
-        let peer = parked.peer;
-        let is_whole = written == scratch.sealed.len();
-        // Recipe and password are of no use any more.
-        parked.extra = (!is_whole).then(|| Box::new(Extra { unsent: scratch.sealed[written..].to_vec(), recipe: None }));
-        self.count_answer(peer, outcome, cause, held);
-        if is_whole { self.after_answer(slot) } else { self.watch_writable(slot) }
-    }
-
-    fn count_answer(&mut self, peer: Peer, outcome: &Outcome, cause: Option<Moment>, held: Duration) {
-        metrics::counter!(PINGS_TOTAL.name, "outcome" => outcome.label()).increment(1);
-        if !held.is_zero() {
-            self.record_hold(peer, outcome.label(), held);
-        }
-        if matches!(outcome, Outcome::Changed(_)) {
-            self.door().figures.wakes.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(cause) = cause {
-            let latency = self.gateway.lots.now().since(cause);
-            self.metrics.wake.record(latency.as_secs_f64());
-            self.wakes.push(latency);
-        }
-    }
-
-    fn record_hold(&self, peer: Peer, outcome: &'static str, held: Duration) {
-        let network = self.gateway.network_of(peer.ip);
-        metrics::histogram!(HOLD_SECONDS.name, "network" => network, "outcome" => outcome).record(held.as_secs_f64());
-    }
-
-    /// The answer is with the kernel: the connection waits for its next request, which may be here already.
-    fn after_answer(&mut self, slot: SlotKey) {
-        match self.lot.connection(slot) {
-            Some(parked) if parked.closes => self.close(slot),
-            Some(parked) if !parked.received.is_empty() => self.resume(slot),
-            _ => {}
-        }
-    }
-
-    fn watch_writable(&mut self, slot: SlotKey) {
-        let Some(parked) = self.lot.connection_mut(slot) else { return };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.inbox.poll.registry().reregister(&mut parked.stream, token(slot), interest).is_err() {
-            self.close(slot);
-        }
-    }
-
-    /// Goes on with an answer that did not fit; what was sealed once is only ever sent, never sealed again.
-    fn send_unsent(&mut self, slot: SlotKey) {
-        let Some(parked) = self.lot.connection_mut(slot) else { return };
-        let Some(extra) = parked.extra.as_mut().filter(|extra| !extra.unsent.is_empty()) else { return };
-        loop {
-            match parked.stream.write(&extra.unsent) {
-                Ok(count) => drop(extra.unsent.drain(..count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return self.hung_up(slot),
-            }
-            if extra.unsent.is_empty() {
-                parked.extra = None;
-                return self.after_answer(slot);
-            }
-        }
-    }
-
     /// Back to a task: the next request is arriving.
     fn resume(&mut self, slot: SlotKey) {
         if self.lot.connection(slot).is_some_and(|parked| parked.extra.as_ref().is_some_and(|extra| !extra.unsent.is_empty())) {
             return;
         }
         if let Some(parked) = self.take(slot) {
-            super::connection::resume(&self.gateway, parked);
+            super::connection::resume(&self.gateway, parked, None);
         }
+    }
+
+    /// Back to a task: the hanging Sync that was held here is asked again, and its answer is the device's.
+    fn ask_again(&mut self, slot: SlotKey, outcome: &'static str, held: Duration, place: Option<Place>) {
+        let Some(parked) = self.take(slot) else { return };
+        metrics::counter!(HANGING_SYNCS_TOTAL.name, "outcome" => outcome).increment(1);
+        self.record_hold(parked.peer, outcome, held);
+        super::connection::resume(&self.gateway, parked, place);
     }
 
     fn hung_up(&mut self, slot: SlotKey) {
         let now = self.gateway.lots.now();
-        if let Some(held) = self.lot.hold_of(slot, now) {
-            metrics::counter!(PINGS_TOTAL.name, "outcome" => "hung_up").increment(1);
-            if let Some(peer) = self.lot.connection(slot).map(|parked| parked.peer) {
-                self.record_hold(peer, "hung_up", held);
-            }
+        if let Some((held, parked)) = self.lot.hold_of(slot, now).zip(self.lot.connection(slot)) {
+            let total = if parked.is_sync() { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
+            metrics::counter!(total.name, "outcome" => "hung_up").increment(1);
+            self.record_hold(parked.peer, "hung_up", held);
         }
         // A check that this leaves running is cancelled when the turn performs its outputs.
         drop(self.take(slot));
@@ -430,6 +357,11 @@ impl LotThread {
         while self.lot.checks_waiting() > 0 {
             let Ok(permit) = self.gateway.lots.0.checks.clone().try_acquire_owned() else { return };
             let Some(slot) = self.lot.start_check() else { return };
+            if self.lot.connection(slot).is_some_and(Parked::is_sync) {
+                let held = self.lot.hold_of(slot, self.gateway.lots.now()).unwrap_or_default();
+                self.ask_again(slot, "asked_again", held, Some(Place::take(&self.gateway, permit)));
+                continue;
+            }
             let folders: Vec<PingFolder> = self.lot.watched(slot);
             let Some((peer, recipe)) = self.lot.connection(slot).and_then(|p| Some((p.peer, p.extra.as_ref()?.recipe.as_ref()?))) else {
                 // A source covered all its folders when the Ping came, and its password was thrown away. A folder turned out to be

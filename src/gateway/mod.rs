@@ -12,6 +12,7 @@ mod body;
 mod check;
 mod connection;
 mod exchange;
+mod hanging_sync;
 mod listener;
 mod lot_thread;
 pub mod lots;
@@ -19,6 +20,7 @@ mod observe;
 pub mod open_files;
 mod parked;
 mod proxy_protocol;
+mod sync_memory;
 pub mod tls;
 
 use std::net::IpAddr;
@@ -51,6 +53,8 @@ pub struct Gateway {
     backend: Backend,
     verdicts: Verdicts,
     checker: Checker,
+    /// Last Syncs of devices that use hanging Sync.
+    syncs: sync_memory::SyncMemory,
     runtime: Handle,
     /// Connections that are a task at this moment.
     active: AtomicUsize,
@@ -73,6 +77,7 @@ impl Gateway {
             lots,
             verdicts: Verdicts::new(backend.clone(), &config.auth),
             checker: Checker::new(backend.clone(), &config.backend, &config.limits),
+            syncs: sync_memory::SyncMemory::new(config.limits.device_forget),
             backend,
             runtime: Handle::current(),
             active: AtomicUsize::new(0),

@@ -4,7 +4,7 @@ use super::body::Watcher;
 use super::lots::{Fact, Home, Lots};
 use crate::logic::eas::folder_change::{FolderAnswer, FolderOrder, FolderRequest};
 use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader};
-use crate::logic::eas::sync::{SyncObserver, SyncRequest};
+use crate::logic::eas::sync::{SyncAnswer, SyncObserver, SyncRequest};
 use crate::logic::eas::{DeviceId, FolderId, Mailbox, Version, status};
 use crate::logic::hold::{AsOf, SyncTraits};
 
@@ -53,12 +53,38 @@ pub(crate) struct SyncWatcher {
     is_empty: bool,
     /// No body means that nothing changed; before 12.1 it means that something went wrong.
     may_be_empty: bool,
+    told: Option<Told>,
 }
+
+/// Told of the answer, if the device's requests are remembered.
+type Told = Box<dyn FnOnce(&SyncAnswer) + Send + Sync>;
 
 impl SyncWatcher {
     pub(crate) fn new(pupil: Pupil, asked: Vec<Asked>, as_of: AsOf, version: Version) -> Self {
         let may_be_empty = version >= Version::V12_1;
-        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()), is_empty: true, may_be_empty }
+        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()), is_empty: true, may_be_empty, told: None }
+    }
+
+    pub(crate) fn telling(mut self, told: impl FnOnce(&SyncAnswer) + Send + Sync + 'static) -> Self {
+        self.told = Some(Box::new(told));
+        self
+    }
+
+    /// Takes a whole answer.
+    pub(crate) fn learn(&mut self, answer: &SyncAnswer) {
+        if answer.status.is_some_and(|s| s != status::OK) {
+            return;
+        }
+        // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short, stumbled,
+        // or did not say which collection it means, may have left out others too.
+        let is_cut = answer.collections.iter().any(|c| !c.is_in_step() || c.id.is_none());
+        let met = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
+            Some(found) if found.status != Some(status::OK) => None,
+            Some(found) => Some((id, SyncTraits { brought: found.server_commands, sent, is_cut: !found.is_in_step() })),
+            None => (!is_cut).then_some((id, SyncTraits { brought: 0, sent, is_cut: false })),
+        };
+        let folders = self.asked.drain(..).filter_map(met).collect();
+        self.pupil.tell(Fact::Synced { folders, as_of: self.as_of });
     }
 }
 
@@ -75,19 +101,10 @@ impl Watcher for SyncWatcher {
             return;
         }
         let Some(answer) = self.observer.take().and_then(|observer| observer.finish().ok()) else { return };
-        if answer.status.is_some_and(|s| s != status::OK) {
-            return;
+        if let Some(told) = self.told.take() {
+            told(&answer);
         }
-        // Servers leave out collections without changes (from 12.1 the whole body); but one that cut its answer short, stumbled,
-        // or did not say which collection it means, may have left out others too.
-        let is_cut = answer.collections.iter().any(|c| !c.is_in_step() || c.id.is_none());
-        let met = |Asked { id, sent }| match answer.collections.iter().find(|c| c.id.as_ref() == Some(&id)) {
-            Some(found) if found.status != Some(status::OK) => None,
-            Some(found) => Some((id, SyncTraits { brought: found.server_commands, sent, is_cut: !found.is_in_step() })),
-            None => (!is_cut).then_some((id, SyncTraits { brought: 0, sent, is_cut: false })),
-        };
-        let folders = self.asked.drain(..).filter_map(met).collect();
-        self.pupil.tell(Fact::Synced { folders, as_of: self.as_of });
+        self.learn(&answer);
     }
 }
 

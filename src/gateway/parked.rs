@@ -1,13 +1,15 @@
 //! What a lot thread keeps of a connection: plain data, about 150 bytes, no task, no buffers, no HTTP state.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, COOKIE, HOST, USER_AGENT};
+use http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, request};
 use zeroize::Zeroizing;
 
 use super::tls::{Received, Wire};
+use crate::logic::hold::Moment;
 
 /// Who is on the other side of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,13 @@ pub struct Parked {
     pub closes: bool,
 }
 
+impl Parked {
+    /// Whether the request it holds is a hanging Sync.
+    pub(crate) fn is_sync(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.sync.is_some())
+    }
+}
+
 /// What only some parked connections have.
 #[derive(Default)]
 pub struct Extra {
@@ -49,17 +58,38 @@ pub struct Extra {
     pub unsent: Vec<u8>,
     /// How to ask the backend on the device's behalf.
     pub recipe: Option<Recipe>,
+    /// The hanging Sync that is held; its recipe is above.
+    pub sync: Option<HeldSync>,
 }
 
-/// The parts of a Ping's head that a check repeats: path, query and a few headers, in one allocation, wiped when dropped.
+/// A hanging Sync, to be asked again.
+#[derive(Debug, Clone)]
+pub struct HeldSync {
+    /// The full request, with its wait, without what the device changed.
+    pub body: Arc<[u8]>,
+    /// Its wait, seconds.
+    pub wait_s: u32,
+    /// When it came: the wait counts from here.
+    pub received: Moment,
+}
+
+/// The parts of a head that a check, or a Sync asked again, repeats: path, query and a few headers, in one allocation, wiped when dropped.
 pub struct Recipe(Zeroizing<Box<[u8]>>);
 
-/// Headers of a Ping that a backend may need to see in a check.
-const REPEATED: [HeaderName; 6] =
-    [AUTHORIZATION, HOST, USER_AGENT, COOKIE, HeaderName::from_static("ms-asprotocolversion"), HeaderName::from_static("x-ms-policykey")];
+/// Headers that a backend may need to see again.
+static REPEATED: [HeaderName; 8] = [
+    AUTHORIZATION,
+    HOST,
+    USER_AGENT,
+    COOKIE,
+    ACCEPT_LANGUAGE,
+    HeaderName::from_static("ms-asprotocolversion"),
+    HeaderName::from_static("x-ms-policykey"),
+    HeaderName::from_static("x-forwarded-for"),
+];
 
 impl Recipe {
-    /// Packs a Ping's head.
+    /// Packs a head.
     pub fn new(head: &request::Parts) -> Self {
         let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         let present = |name: &HeaderName| head.headers.get(name).map(HeaderValue::as_bytes);
@@ -74,6 +104,26 @@ impl Recipe {
             packed.extend_from_slice(value);
         }
         Recipe(Zeroizing::new(packed.into_boxed_slice()))
+    }
+
+    /// The request again, as a device would send it: a POST without its body.
+    pub fn write_head(&self, closes: bool) -> Zeroizing<Vec<u8>> {
+        const REST_BYTES: usize = 128;
+        let names: usize = REPEATED.iter().map(|name| name.as_str().len() + 4).sum();
+        // The exact room from the start, as above.
+        let mut head = Zeroizing::new(Vec::with_capacity(self.0.len() + names + REST_BYTES));
+        let mut lines = self.0.split(|byte| *byte == b'\n');
+        head.extend_from_slice(b"POST ");
+        head.extend_from_slice(lines.next().unwrap_or(b"/"));
+        head.extend_from_slice(b" HTTP/1.1\r\nContent-Length: 0\r\n");
+        for (index, value) in lines.filter_map(<[u8]>::split_first) {
+            let Some(name) = REPEATED.get(usize::from(*index)) else { continue };
+            for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        }
+        head.extend_from_slice(if closes { b"Connection: close\r\n\r\n" } else { b"\r\n" });
+        head
     }
 
     /// Target and headers as they were.

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
-use super::decide::PingRefusal;
+use super::decide::{PingRefusal, SyncRefusal};
 use super::eas::ping::{PingAnswer, encode_changes};
+use super::eas::sync::SyncAnswer;
+use super::eas::{Command, status};
 use super::hold::Outcome;
 
 /// The WBXML media type every EAS client accepts.
@@ -55,15 +57,57 @@ impl Outcome {
     }
 }
 
-/// Writes a whole HTTP/1.1 answer into `out`; `date` is the value of the Date header, `body` is scratch space.
+impl SyncRefusal {
+    /// Label of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            SyncRefusal::TwoWaits => "two_waits",
+            SyncRefusal::Incomplete => "incomplete",
+            SyncRefusal::WaitOutOfRange { .. } => "wait_out_of_range",
+            SyncRefusal::TooManyCollections { .. } => "too_many_collections",
+        }
+    }
+
+    /// The body that says so.
+    pub fn encode(self) -> Vec<u8> {
+        let (status, limit) = match self {
+            SyncRefusal::TwoWaits => (4, None),
+            SyncRefusal::Incomplete => (13, None),
+            SyncRefusal::WaitOutOfRange { limit } => (14, Some(limit)),
+            SyncRefusal::TooManyCollections { max } => (15, u32::try_from(max).ok()),
+        };
+        SyncAnswer { status: Some(status), limit, ..SyncAnswer::default() }.encode()
+    }
+}
+
+/// Sync's status for "the folder list changed".
+const SYNC_HIERARCHY_CHANGED: u16 = 12;
+
+/// Writes the answer to a held Ping into `out`, all of it; `date` is the value of the Date header, `body` is scratch space.
 pub fn write_answer(outcome: &Outcome, closes: bool, date: &str, body: &mut Vec<u8>, out: &mut Vec<u8>) {
     body.clear();
+    let is_answer = outcome.encode_into(body);
+    write_http(is_answer, closes, date, body, out);
+}
+
+/// The same for a hanging Sync. A change is not among its outcomes: its answer is the backend's. "Nothing changed" is an empty body.
+pub fn write_sync_answer(outcome: &Outcome, closes: bool, date: &str, body: &mut Vec<u8>, out: &mut Vec<u8>) {
+    body.clear();
+    if *outcome == Outcome::HierarchyChanged {
+        body.extend(status::answer(Command::Sync, SYNC_HIERARCHY_CHANGED).unwrap_or_default());
+    }
+    write_http(*outcome != Outcome::Overloaded, closes, date, body, out);
+}
+
+fn write_http(is_answer: bool, closes: bool, date: &str, body: &[u8], out: &mut Vec<u8>) {
     out.clear();
     let connection = if closes { "Connection: close\r\n" } else { "" };
-    if outcome.encode_into(body) {
+    if is_answer {
+        // An empty body has no type.
+        let kind = if body.is_empty() { String::new() } else { format!("Content-Type: {WBXML_TYPE}\r\n") };
         let _ = write!(
             out,
-            "HTTP/1.1 200 OK\r\nContent-Type: {WBXML_TYPE}\r\nContent-Length: {}\r\nDate: {date}\r\nCache-Control: private\r\n{connection}\r\n",
+            "HTTP/1.1 200 OK\r\n{kind}Content-Length: {}\r\nDate: {date}\r\nCache-Control: private\r\n{connection}\r\n",
             body.len()
         );
     } else {
@@ -106,6 +150,38 @@ mod tests {
             assert_eq!(PingAnswer::parse(&body).expect("WBXML").status(), status, "{outcome:?}");
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
             assert_eq!(head.contains("Connection: close"), outcome.closes(), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_hanging_sync_ends_with_an_empty_body_or_a_status() {
+        let written = |outcome: &Outcome| {
+            let (mut body, mut out) = (vec![1], vec![2]);
+            write_sync_answer(outcome, outcome.closes(), "Thu, 01 Jan 1970 00:00:00 GMT", &mut body, &mut out);
+            let head_end = out.windows(4).position(|w| w == b"\r\n\r\n").expect("a head") + 4;
+            (String::from_utf8(out[..head_end].to_vec()).expect("ASCII"), out[head_end..].to_vec())
+        };
+        for outcome in [Outcome::Expired, Outcome::Replaced, Outcome::Drained] {
+            let (head, body) = written(&outcome);
+            assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"), "{head}");
+            assert_eq!((body.len(), head.contains("Connection: close")), (0, outcome.closes()));
+        }
+        let (_, body) = written(&Outcome::HierarchyChanged);
+        assert_eq!(SyncAnswer::parse(&body).map(|answer| answer.status), Ok(Some(12)));
+        assert!(written(&Outcome::Overloaded).0.starts_with("HTTP/1.1 503 "));
+    }
+
+    #[test]
+    fn a_refused_sync_names_what_is_legal() {
+        let cases = [
+            (SyncRefusal::TwoWaits, 4, None),
+            (SyncRefusal::Incomplete, 13, None),
+            (SyncRefusal::WaitOutOfRange { limit: 59 }, 14, Some(59)),
+            (SyncRefusal::TooManyCollections { max: 200 }, 15, Some(200)),
+        ];
+        for (refusal, status, limit) in cases {
+            let answer = SyncAnswer::parse(&refusal.encode()).expect("WBXML");
+            assert_eq!((answer.status, answer.limit), (Some(status), limit));
         }
     }
 

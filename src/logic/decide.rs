@@ -1,6 +1,7 @@
-//! What a Ping asks for, together with what its device sent before → what to hold, or the answer that refuses it.
+//! What a Ping or a hanging Sync asks for, together with what its device sent before → what to hold, or the answer that refuses it.
 
 use crate::logic::eas::ping::PingRequest;
+use crate::logic::eas::sync::SyncRequest;
 
 /// `[ping]`: what is accepted.
 #[derive(Debug, Clone, Copy)]
@@ -52,4 +53,87 @@ pub fn decide_ping(request: &PingRequest, remembered: (Option<u32>, bool), bound
         return Err(PingRefusal::TooManyFolders { max: bounds.folders_max });
     }
     Ok(heartbeat_s)
+}
+
+/// Why a hanging Sync is neither forwarded nor held (eas-protocol: Sync statuses 4, 13, 14 and 15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncRefusal {
+    /// Wait and HeartbeatInterval at once (4).
+    TwoWaits,
+    /// Empty or Partial, and the full request is not known: the device must send it (13).
+    Incomplete,
+    /// Out of bounds (14).
+    WaitOutOfRange {
+        /// The nearest that is not, in the unit the device used.
+        limit: u32,
+    },
+    /// More collections than are watched for one device (15).
+    TooManyCollections {
+        /// Most collections accepted.
+        max: usize,
+    },
+}
+
+/// Wait is in minutes, 1 to 59.
+const WAIT_MIN_MAX: u32 = 59;
+
+/// Decides the wait of a full Sync: seconds, `None` if it wants to be answered at once, or the refusal.
+pub fn decide_sync(request: &SyncRequest, bounds: &PingBounds) -> Result<Option<u32>, SyncRefusal> {
+    let out_of = |value: u32, min: u32, max: u32| (!(min..=max).contains(&value)).then(|| value.clamp(min, max));
+    let (limit, wait_s) = match (request.wait_min, request.heartbeat_s) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(SyncRefusal::TwoWaits),
+        (Some(minutes), None) => {
+            let max = (bounds.heartbeat_max_s / 60).clamp(1, WAIT_MIN_MAX);
+            let min = bounds.heartbeat_min_s.div_ceil(60).clamp(1, max);
+            (out_of(minutes, min, max), minutes.saturating_mul(60))
+        }
+        (None, Some(seconds)) => (out_of(seconds, bounds.heartbeat_min_s, bounds.heartbeat_max_s), seconds),
+    };
+    match limit {
+        Some(limit) => Err(SyncRefusal::WaitOutOfRange { limit }),
+        None if request.collections.len() > bounds.folders_max => Err(SyncRefusal::TooManyCollections { max: bounds.folders_max }),
+        None => Ok(Some(wait_s)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::eas::FolderId;
+    use crate::logic::eas::sync::SyncCollection;
+
+    const BOUNDS: PingBounds = PingBounds { heartbeat_min_s: 90, heartbeat_max_s: 3_540, folders_max: 2 };
+
+    fn sync(wait_min: Option<u32>, heartbeat_s: Option<u32>, collections: usize) -> SyncRequest {
+        let collection = SyncCollection::new(FolderId::new("5").expect("short"), "1");
+        SyncRequest { collections: vec![collection; collections], wait_min, heartbeat_s, ..SyncRequest::default() }
+    }
+
+    #[test]
+    fn a_wait_is_judged_in_the_unit_it_came_in() {
+        let out = |limit| Err(SyncRefusal::WaitOutOfRange { limit });
+        let cases = [
+            ((None, None), Ok(None)),
+            ((Some(2), None), Ok(Some(120))),
+            ((Some(59), None), Ok(Some(3_540))),
+            ((Some(60), None), out(59)),
+            ((Some(1), None), out(2)),
+            ((Some(0), None), out(2)),
+            ((Some(u32::MAX), None), out(59)),
+            ((None, Some(90)), Ok(Some(90))),
+            ((None, Some(89)), out(90)),
+            ((None, Some(3_541)), out(3_540)),
+            ((Some(10), Some(600)), Err(SyncRefusal::TwoWaits)),
+        ];
+        for ((wait_min, heartbeat_s), expected) in cases {
+            assert_eq!(decide_sync(&sync(wait_min, heartbeat_s, 1), &BOUNDS), expected, "{wait_min:?} {heartbeat_s:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_collections_matter_only_to_a_sync_that_waits() {
+        assert_eq!(decide_sync(&sync(Some(5), None, 3), &BOUNDS), Err(SyncRefusal::TooManyCollections { max: 2 }));
+        assert_eq!(decide_sync(&sync(None, None, 3), &BOUNDS), Ok(None));
+    }
 }

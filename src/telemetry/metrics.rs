@@ -60,6 +60,17 @@ pub const PINGS_TOTAL: Metric = metric(
     )],
     "Pings that ended, by how.",
 );
+/// Hanging Syncs by how they ended.
+pub const HANGING_SYNCS_TOTAL: Metric = metric(
+    "pushgate_hanging_syncs_total",
+    Kind::Counter,
+    Unit::Count,
+    &[(
+        "outcome",
+        "changed or verdict_lost (the backend is asked again and answers, or it is held anew), asked_again (in place of a check), expired, hierarchy_changed, replaced, drained, hung_up; at once: quiet (expired while the backend was asked), two_waits, incomplete, wait_out_of_range, too_many_collections, overloaded",
+    )],
+    "Holds of hanging Syncs that ended, by how.",
+);
 /// From notification to answer.
 pub const WAKE_SECONDS: Metric = metric(
     "pushgate_wake_seconds",
@@ -197,6 +208,7 @@ pub const ALL: &[Metric] = &[
     PINGS_HELD,
     PINGS_IN_DOUBT,
     PINGS_TOTAL,
+    HANGING_SYNCS_TOTAL,
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,
     HOLD_SECONDS,

@@ -9,6 +9,7 @@
 mod bad_input;
 mod connection;
 mod forwarding;
+mod hanging_sync;
 mod outside;
 mod ping;
 mod scene;

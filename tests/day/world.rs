@@ -11,7 +11,9 @@ use pushgate::logic::eas::{Class, DeviceId, FolderId, Mailbox};
 use pushgate::logic::hold::change::Scope;
 use pushgate::logic::hold::folders::Coverage;
 use pushgate::logic::hold::lot::CheckFinding;
-use pushgate::logic::hold::{AsOf, Lot, LotOptions, MailboxChange, Moment, Offer, Outcome, Output, Resolve, SlotKey, SyncTraits, Who};
+use pushgate::logic::hold::{
+    AsOf, HoldKind, Lot, LotOptions, MailboxChange, Moment, Offer, Outcome, Output, Resolve, SlotKey, SyncTraits, Who,
+};
 
 use crate::cost::{BEFORE_S, Backend, Cost, DAY_S, DEVICE_MS, DEVICES, HEARTBEAT_S, LATE_S, MAILS, NOTICE_MS, Random, SYNC_MS, Setting};
 
@@ -90,7 +92,7 @@ impl World {
         let is_lasting = setting == Setting::Lasting;
         let coverage = Coverage {
             covered: [Class::Email].into_iter().collect(),
-            covers_hierarchy: true,
+            covers_hierarchy: false,
             epoch: 0,
             trust: Duration::from_secs(if is_lasting { 7 * u64::from(DAY_S) } else { TRUST_S }),
             poll: Duration::from_secs(POLL_S),
@@ -214,8 +216,15 @@ impl World {
             self.folders.iter().map(|&(id, _, class)| PingFolder { id: FolderId::new(id).unwrap(), class }).collect();
         let ping = PingRequest { heartbeat_s: Some(HEARTBEAT_S), folder_count: folders.len(), folders: Some(folders) };
         let Device { mailbox, id, .. } = &self.devices[device];
-        let offer =
-            Offer { mailbox: mailbox.clone(), hash: device as u64, device: id.clone(), ping, received: self.now, connection: device };
+        let offer = Offer {
+            mailbox: mailbox.clone(),
+            hash: device as u64,
+            device: id.clone(),
+            ping,
+            kind: HoldKind::Ping,
+            received: self.now,
+            connection: device,
+        };
         let slot = self.lot.offer(offer, self.now);
         self.devices[device].slot = Some(slot);
     }

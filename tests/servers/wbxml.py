@@ -7,7 +7,8 @@ PAGES = {
     "AirSync": (0, {
         "Sync": 0x05, "Add": 0x07, "SyncKey": 0x0B, "ServerId": 0x0D, "Status": 0x0E, "Collection": 0x0F,
         "CollectionId": 0x12, "GetChanges": 0x13, "MoreAvailable": 0x14, "WindowSize": 0x15, "Commands": 0x16,
-        "Options": 0x17, "FilterType": 0x18, "Collections": 0x1C, "ApplicationData": 0x1D,
+        "Options": 0x17, "FilterType": 0x18, "Collections": 0x1C, "ApplicationData": 0x1D, "Wait": 0x24, "Limit": 0x25, "Partial": 0x26,
+        "HeartbeatInterval": 0x29,
     }),
     "Email": (2, {"Subject": 0x14}),
     "FolderHierarchy": (7, {

@@ -21,6 +21,7 @@ pub mod settings;
 pub mod status;
 pub mod sync;
 mod sync_answer;
+pub mod sync_repeat;
 mod version;
 
 pub use body::{BodyError, InflateError, Root, inflate, root_command};

@@ -4,7 +4,7 @@ use super::FolderId;
 use super::body::{BodyError, folder_id, once, text, walk};
 use crate::logic::wbxml::{self, Content, Limits, Step, Tag, WbxmlError, Writer, air_sync as tags};
 
-pub use super::sync_answer::{SyncAnswer, SyncObserver, SyncedCollection};
+pub use super::sync_answer::{Quiet, SyncAnswer, SyncObserver, SyncedCollection};
 
 /// Collections of one request: Exchange's limit is 1,000, others' is lower.
 pub const COLLECTIONS_MAX: usize = 2_000;

@@ -2,7 +2,7 @@
 
 use super::FolderId;
 use super::body::{BodyError, check_root, folder_id, once, status, text};
-use super::sync::{COLLECTIONS_MAX, write_numbers};
+use super::sync::{COLLECTIONS_MAX, SyncRequest, write_numbers};
 use crate::logic::wbxml::{Content, Elements, Limits, Step, Tag, Writer, air_sync as tags, email};
 
 /// What an answer said.
@@ -163,7 +163,32 @@ impl SyncedCollection {
     }
 }
 
+/// How little an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quiet {
+    /// Nothing at all: its body is empty, or all is as the request has it.
+    Unchanged,
+    /// Nothing changed, but the device is to continue from other keys.
+    OnlyKeys,
+    /// Changes, statuses, folders, more to come.
+    No,
+}
+
 impl SyncAnswer {
+    /// How little this says to a device that sent no changes of its own.
+    pub fn quiet(&self, request: &SyncRequest) -> Quiet {
+        // One that does not say which it is proves nothing of any.
+        let is_calm = |c: &SyncedCollection| c.id.is_some() && c.is_in_step() && c.server_commands == 0;
+        if self.status.is_some_and(|status| status != 1) || !self.collections.iter().all(is_calm) {
+            return Quiet::No;
+        }
+        let is_asked = |collection: &SyncedCollection, key: &str| {
+            request.collections.iter().any(|asked| asked.id == collection.id && asked.sync_key == key)
+        };
+        let is_same = |c: &SyncedCollection| c.sync_key.as_deref().is_none_or(|key| is_asked(c, key));
+        if self.collections.iter().all(is_same) { Quiet::Unchanged } else { Quiet::OnlyKeys }
+    }
+
     /// Reads a whole body.
     ///
     /// # Errors

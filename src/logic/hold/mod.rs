@@ -21,6 +21,6 @@ pub mod wheel;
 
 pub use change::{MailboxChange, Scope};
 pub use folders::{AsOf, SyncTraits};
-pub use lot::{Lot, LotOptions, Offer, Outcome, Output, Resolve, Who};
+pub use lot::{HoldKind, Lot, LotOptions, Offer, Outcome, Output, Resolve, Who};
 pub use moment::Moment;
 pub use slab::SlotKey;

@@ -2,7 +2,7 @@
 //!
 //! * [`Reader`]: bytes in any pieces → [`Event`]s; strict, bounded, without recursion.
 //! * [`Elements`]: events → paths and short texts, which is what `eas` parses with.
-//! * [`Writer`]: calls → the shortest bytes. * [`copy`]: a document anew, without some elements. * [`to_xml`]: for people.
+//! * [`Writer`]: calls → the shortest bytes. * [`copy`], [`copy_into`]: a document anew, edited. * [`to_xml`]: for people.
 //! * `tags`: a module of tag constants for each page (`ping::STATUS`); the names come from one table (`pages`).
 
 mod copy;
@@ -15,7 +15,7 @@ mod tags;
 mod writer;
 mod xml;
 
-pub use copy::copy;
+pub use copy::{Edit, copy, copy_into};
 pub use elements::{Content, Elements, Step};
 pub use error::{Fault, WbxmlError};
 pub use pages::{PAGES, Page};

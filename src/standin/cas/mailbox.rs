@@ -69,12 +69,14 @@ pub(super) struct Progress {
     pub(super) key: u32,
     pub(super) upto: u64,
     previous: Option<(u32, u64)>,
+    /// The last answer had items.
+    pub(super) owes_key: bool,
 }
 
 impl Progress {
     /// The first key, given out for key 0, and where it stands: at the very beginning.
     pub(super) fn fresh() -> (u32, Self) {
-        (1, Progress { key: 1, upto: 0, previous: None })
+        (1, Progress { key: 1, ..Progress::default() })
     }
 
     /// Where a device stands that shows this key; `None`: the key is not valid.

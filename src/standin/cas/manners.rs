@@ -61,6 +61,8 @@ pub(super) struct Manners {
     pub(super) root_wins: bool,
     /// Empty and Partial Syncs get Status 13, and `Wait` is ignored.
     pub(super) plain_sync_only: bool,
+    /// After an answer with items, the next one hands out a new key even if it has nothing else to say.
+    pub(super) new_key_after_items: bool,
     /// The OPTIONS headers are repeated on every answer.
     pub(super) headers_everywhere: bool,
     pub(super) advertises_provision: bool,
@@ -95,6 +97,7 @@ impl Manners {
             hierarchy: Hierarchy::Always,
             root_wins: false,
             plain_sync_only: false,
+            new_key_after_items: false,
             headers_everywhere: false,
             advertises_provision: true,
             versions: "2.5,12.0,12.1,14.0,14.1,16.0,16.1",
@@ -112,6 +115,7 @@ impl Manners {
                 hierarchy: Hierarchy::Never,
                 root_wins: true,
                 plain_sync_only: true,
+                new_key_after_items: true,
                 headers_everywhere: true,
                 advertises_provision: false,
                 versions: "2.5,12.0,12.1,14.0,14.1",

@@ -145,7 +145,8 @@ fn one_collection(shared: &Shared, who: &Who, mailbox: &mut Mailbox, request: &C
     }
     let is_more = news.len() > window;
     news.truncate(window);
-    if news.is_empty() && request.commands.is_empty() {
+    let owes_key = shared.manners.new_key_after_items && progress.owes_key;
+    if news.is_empty() && request.commands.is_empty() && !owes_key {
         return false;
     }
     let upto = match news.last() {
@@ -155,6 +156,7 @@ fn one_collection(shared: &Shared, who: &Who, mailbox: &mut Mailbox, request: &C
     };
     let mut progress = progress;
     let key = progress.advance(shown, from, upto);
+    progress.owes_key = !news.is_empty();
     write_head(who, request, &key_text(key), 1, Some(folder), writer);
     if is_more {
         writer.empty(air_sync::MORE_AVAILABLE);

@@ -1,7 +1,7 @@
 //! A request on its way through the gateway to the backend and back.
 
 use pushgate::logic::eas::folder_sync::FolderChange;
-use pushgate::logic::hold::{Offer, SyncTraits};
+use pushgate::logic::hold::{HoldKind, Offer, SyncTraits};
 
 use super::device::{Request, What};
 use super::gateway::{Note, Tag};
@@ -60,6 +60,7 @@ impl World {
             What::Ping(ping) => {
                 let mailbox = &self.mailboxes[self.devices[device].mailbox];
                 let offer = Offer {
+                    kind: HoldKind::Ping,
                     mailbox: mailbox.name.clone(),
                     hash: mailbox.hash,
                     device: self.devices[device].id(),

@@ -14,7 +14,7 @@ const INBOX_TYPE: u8 = 2;
 
 impl FolderTable {
     /// Replaces the watched set as a whole (MS-ASCMD: the list is never merged).
-    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Class)>, last_number: u64, view: &View<'_>) {
+    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Option<Class>)>, last_number: u64, view: &View<'_>) {
         for entry in &mut self.entries {
             entry.flags &= !WATCHED;
             if !view.guards.list_replaced {
@@ -29,7 +29,7 @@ impl FolderTable {
                     entry.flags |= WATCHED;
                     // A learnt type decides the class; what the Ping says only fills the gap.
                     let (folder_type, known) = (entry.folder_type(), entry.class());
-                    entry.set_kind(folder_type, known.or(Some(class)));
+                    entry.set_kind(folder_type, known.or(class));
                 }
             }
         });

@@ -32,7 +32,7 @@ use crate::logic::decide::{PingRefusal, decide_ping};
 use crate::logic::eas::ping::{PingFolder, PingRequest};
 use crate::logic::eas::{Class, FolderId, Mailbox};
 pub use checks::CheckFinding;
-pub use terms::{HeldView, LotOptions, Offer, Outcome, Output, Resolve};
+pub use terms::{HeldView, HoldKind, LotOptions, Offer, Outcome, Output, Resolve};
 
 /// What a held Ping waits for, besides a change and the end of its heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,21 +191,27 @@ impl<C> Lot<C> {
 
     /// Takes a connection with a Ping: registers first, then looks.
     pub fn offer(&mut self, offer: Offer<C>, now: Moment) -> SlotKey {
-        let Offer { mailbox, hash, device, ping, received, connection } = offer;
+        let Offer { mailbox, hash, device, ping, kind, received, connection } = offer;
         let slot = self.insert(connection);
         let who = Who { hash, mailbox: &mailbox, device: &device };
         let Some(key) = self.device(&who, now) else {
             self.answer_unheld(slot, Outcome::Overloaded, now);
             return slot;
         };
-        if let Some(older) = self.registry.device(key).and_then(|d| d.held) {
-            self.answer(older, Outcome::Replaced, None, now);
+        if let Some(other) = self.registry.device(key).and_then(|d| d.held) {
+            // A hanging Sync comes back when it found nothing; by then there may be one that is newer.
+            let is_newer = self.slots.get(other).is_some_and(|s| began(s).tick() > received.tick());
+            if is_newer {
+                self.answer_unheld(slot, Outcome::Replaced, now);
+                return slot;
+            }
+            self.answer(other, Outcome::Replaced, None, now);
         }
         if self.is_draining {
             self.answer_unheld(slot, Outcome::Drained, now);
             return slot;
         }
-        match self.register(slot, key, &ping, received, now) {
+        match self.register(slot, key, (&ping, kind), received, now) {
             Ok(heartbeat_s) => {
                 let needs_checks = self.slots.get(slot).is_some_and(|s| s.can_check);
                 self.outputs.push_back(Output::Held { slot, heartbeat_s, needs_checks });
@@ -287,19 +293,30 @@ impl<C> Lot<C> {
     }
 
     /// Remembers what the Ping brought and makes its device findable by changes, before anything is looked at.
-    fn register(&mut self, slot: SlotKey, key: DeviceKey, ping: &PingRequest, received: Moment, now: Moment) -> Result<u32, PingRefusal> {
+    fn register(
+        &mut self,
+        slot: SlotKey,
+        key: DeviceKey,
+        (ping, kind): (&PingRequest, HoldKind),
+        received: Moment,
+        now: Moment,
+    ) -> Result<u32, PingRefusal> {
         let last_number = self.last_number;
         let device = self.registry.device_mut(key).ok_or(PingRefusal::MissingParameters)?;
         let remembered = ((device.heartbeat_s != 0).then_some(u32::from(device.heartbeat_s)), device.has_folders);
         let heartbeat_s = decide_ping(ping, remembered, &self.options.ping)?;
-        device.heartbeat_s = heartbeat_s as u16;
+        let is_ping = kind == HoldKind::Ping;
+        if is_ping {
+            device.heartbeat_s = heartbeat_s as u16;
+        }
         if let Some(folders) = &ping.folders {
             let view = self.options.view(device, now);
-            device.folders.watch(folders.iter().map(|f| (f.id.as_str(), f.class)), last_number, &view);
-            device.has_folders = true;
+            // A Sync does not say what its folders hold, and a guess would make them look covered.
+            device.folders.watch(folders.iter().map(|f| (f.id.as_str(), is_ping.then_some(f.class))), last_number, &view);
+            device.has_folders = is_ping;
         }
         device.held = Some(slot);
-        let can_check = self.options.may_check(device);
+        let can_check = !is_ping || self.options.may_check(device);
         if let Some(found) = self.slots.get_mut(slot) {
             found.held = Some(DeviceIndex::of(key));
             found.heartbeat_s = heartbeat_s as u16;
@@ -360,6 +377,10 @@ impl<C> Lot<C> {
 }
 
 fn held_for<C>(slot: &Slot<C>, now: Moment) -> Duration {
-    let heartbeat = Duration::from_secs(u64::from(slot.heartbeat_s));
-    now.since(Moment::of_tick(slot.expires) - heartbeat)
+    now.since(began(slot))
+}
+
+/// When the request that is held came.
+fn began<C>(slot: &Slot<C>) -> Moment {
+    Moment::of_tick(slot.expires) - Duration::from_secs(u64::from(slot.heartbeat_s))
 }

@@ -40,6 +40,15 @@ pub struct LotOptions {
     pub guards: Guards,
 }
 
+/// What is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldKind {
+    /// A Ping: what it brings is remembered for Pings that leave it out.
+    Ping,
+    /// A hanging Sync. The shell asks the backend again by itself, so that a check is always possible.
+    Sync,
+}
+
 /// A Ping that wants to be held, with its connection.
 #[derive(Debug)]
 pub struct Offer<C> {
@@ -49,8 +58,10 @@ pub struct Offer<C> {
     pub hash: u64,
     /// Which device.
     pub device: DeviceId,
-    /// What it asks for.
+    /// What it asks for; of a hanging Sync, the same in a Ping's words.
     pub ping: PingRequest,
+    /// What is held.
+    pub kind: HoldKind,
     /// When its head arrived: the heartbeat counts from here.
     pub received: Moment,
     /// Where to answer.

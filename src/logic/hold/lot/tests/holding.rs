@@ -282,3 +282,33 @@ fn unseen_devices_are_forgotten_and_the_number_remembered_is_bounded() {
     }
     assert_eq!((s.lot.registry().device_count(), s.lot.registry().mailbox_count()), (0, 0));
 }
+
+fn hanging_sync(s: &mut Scene, wait_s: u32, received: Moment) -> SlotKey {
+    let (mailbox, device, kind, ping) = (mailbox("hew"), device("a"), HoldKind::Sync, ping(wait_s, INBOX));
+    s.lot.offer(Offer { mailbox, hash: 7, device, ping, kind, received, connection: "connection" }, s.now)
+}
+
+#[test]
+fn a_hanging_sync_is_not_remembered_for_pings() {
+    let mut s = scene(Resolve::Check);
+    s.sync("hew", "a");
+    s.offer("hew", "a", ping(900, INBOX));
+    let now = s.now;
+    hanging_sync(&mut s, 600, now);
+    s.answers();
+    let slot = s.offer("hew", "a", ping(0, &[]));
+    assert!(s.answers().contains(&(slot, Outcome::Refused(PingRefusal::MissingParameters))));
+}
+
+#[test]
+fn the_newest_request_is_held_even_when_an_older_one_comes_back_after_it() {
+    let mut s = scene(Resolve::Check);
+    s.sync("hew", "a");
+    let began = s.now;
+    s.wait(5);
+    let now = s.now;
+    let newer = hanging_sync(&mut s, 600, now);
+    let older = hanging_sync(&mut s, 600, began);
+    assert_eq!(s.answers(), [(older, Outcome::Replaced)]);
+    assert!(s.lot.is_held(newer));
+}

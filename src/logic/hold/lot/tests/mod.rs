@@ -66,7 +66,15 @@ const INBOX: &[(&str, Class)] = &[("5", Class::Email)];
 
 impl Scene {
     fn offer(&mut self, who: &str, id: &str, ping: PingRequest) -> SlotKey {
-        let offer = Offer { mailbox: mailbox(who), hash: 7, device: device(id), ping, received: self.now, connection: "connection" };
+        let offer = Offer {
+            mailbox: mailbox(who),
+            hash: 7,
+            device: device(id),
+            ping,
+            kind: HoldKind::Ping,
+            received: self.now,
+            connection: "connection",
+        };
         self.lot.offer(offer, self.now)
     }
 

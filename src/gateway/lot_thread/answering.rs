@@ -1,0 +1,105 @@
+//! How a hold ends on the wire: sealed, written, counted; and what a connection does after its answer.
+
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::Interest;
+
+use super::{LotThread, token};
+use crate::gateway::parked::{Extra, Peer};
+use crate::logic::answer::{write_answer, write_sync_answer};
+use crate::logic::hold::{Moment, Outcome, SlotKey};
+use crate::telemetry::metrics::{HANGING_SYNCS_TOTAL, HOLD_SECONDS, PINGS_TOTAL};
+
+impl LotThread {
+    /// Seals and writes an answer, in one write if the socket takes it.
+    pub(super) fn answer(&mut self, slot: SlotKey, outcome: &Outcome, cause: Option<Moment>, held: Duration) {
+        let Some(parked) = self.lot.connection_mut(slot) else { return };
+        let is_sync = parked.is_sync();
+        // What changed is for the backend to say.
+        if is_sync && matches!(outcome, Outcome::Changed(_) | Outcome::VerdictLost) {
+            self.door().figures.wakes.fetch_add(1, Ordering::Relaxed);
+            return self.ask_again(slot, outcome.label(), held, None);
+        }
+        parked.closes |= outcome.closes();
+        let scratch = &mut self.scratch;
+        scratch.refresh_date();
+        scratch.sealed.clear();
+        let write = if is_sync { write_sync_answer } else { write_answer };
+        write(outcome, parked.closes, &scratch.date, &mut scratch.body, &mut scratch.plain);
+        if parked.wire.seal(&scratch.plain, &mut scratch.sealed).is_err() {
+            return self.close(slot);
+        }
+        if parked.closes {
+            parked.wire.seal_close_notify(&mut scratch.sealed);
+        }
+        let written = match parked.stream.write(&scratch.sealed) {
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            Err(_) => return self.hung_up(slot),
+        };
+        let peer = parked.peer;
+        let is_whole = written == scratch.sealed.len();
+        // Recipe and password are of no use any more.
+        parked.extra = (!is_whole).then(|| Box::new(Extra { unsent: scratch.sealed[written..].to_vec(), ..Extra::default() }));
+        self.count_answer((peer, is_sync), outcome, cause, held);
+        if is_whole { self.after_answer(slot) } else { self.watch_writable(slot) }
+    }
+
+    fn count_answer(&mut self, (peer, is_sync): (Peer, bool), outcome: &Outcome, cause: Option<Moment>, held: Duration) {
+        let total = if is_sync { HANGING_SYNCS_TOTAL } else { PINGS_TOTAL };
+        metrics::counter!(total.name, "outcome" => outcome.label()).increment(1);
+        if !held.is_zero() {
+            self.record_hold(peer, outcome.label(), held);
+        }
+        if matches!(outcome, Outcome::Changed(_)) {
+            self.door().figures.wakes.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(cause) = cause {
+            let latency = self.gateway.lots.now().since(cause);
+            self.metrics.wake.record(latency.as_secs_f64());
+            self.wakes.push(latency);
+        }
+    }
+
+    pub(super) fn record_hold(&self, peer: Peer, outcome: &'static str, held: Duration) {
+        let network = self.gateway.network_of(peer.ip);
+        metrics::histogram!(HOLD_SECONDS.name, "network" => network, "outcome" => outcome).record(held.as_secs_f64());
+    }
+
+    /// The answer is with the kernel: the connection waits for its next request, which may be here already.
+    fn after_answer(&mut self, slot: SlotKey) {
+        match self.lot.connection(slot) {
+            Some(parked) if parked.closes => self.close(slot),
+            Some(parked) if !parked.received.is_empty() => self.resume(slot),
+            _ => {}
+        }
+    }
+
+    fn watch_writable(&mut self, slot: SlotKey) {
+        let Some(parked) = self.lot.connection_mut(slot) else { return };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.inbox.poll.registry().reregister(&mut parked.stream, token(slot), interest).is_err() {
+            self.close(slot);
+        }
+    }
+
+    /// Goes on with an answer that did not fit; what was sealed once is only ever sent, never sealed again.
+    pub(super) fn send_unsent(&mut self, slot: SlotKey) {
+        let Some(parked) = self.lot.connection_mut(slot) else { return };
+        let Some(extra) = parked.extra.as_mut().filter(|extra| !extra.unsent.is_empty()) else { return };
+        loop {
+            match parked.stream.write(&extra.unsent) {
+                Ok(count) => drop(extra.unsent.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return self.hung_up(slot),
+            }
+            if extra.unsent.is_empty() {
+                parked.extra = None;
+                return self.after_answer(slot);
+            }
+        }
+    }
+}
