@@ -111,8 +111,10 @@ impl Oracle {
         }
         // Those listed before what they are in.
         for _ in 0..changes.len() {
-            for folder in changes.iter().filter_map(listed_folder) {
-                if self.0.get(folder.id.as_str()).is_some_and(|row| row.path.is_none() && !row.is_gone) {
+            for change in changes {
+                if let FolderChange::Add(folder) | FolderChange::Update(folder) = change
+                    && self.0.get(folder.id.as_str()).is_some_and(|row| row.path.is_none() && !row.is_gone)
+                {
                     self.place(folder, last);
                 }
             }
@@ -229,13 +231,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn listed_folder(change: &FolderChange) -> Option<&Folder> {
-    match change {
-        FolderChange::Add(folder) | FolderChange::Update(folder) => Some(folder),
-        FolderChange::Delete(_) => None,
-    }
-}
-
 /// Servers name a folder once in an answer.
 fn once_each(mut changes: Vec<FolderChange>) -> Vec<FolderChange> {
     let mut named = std::collections::BTreeSet::new();
@@ -271,7 +266,7 @@ proptest! {
                     is_complete |= is_full;
                 }
                 Step::Watch(ids) => {
-                    table.watch(ids.iter().map(|(id, class)| (id.as_str(), *class)), last, &now);
+                    table.watch(ids.iter().map(|(id, class)| (id.as_str(), Some(*class))), last, &now);
                     oracle.watch(&ids, last);
                 }
                 Step::Mark(scope) => {
@@ -316,7 +311,7 @@ fn an_entry_stays_within_its_budget() {
 fn a_full_table_never_drops_what_is_watched() {
     let mut table = FolderTable::default();
     let ids: Vec<String> = (0..crate::config::limits::TABLE_FOLDERS_MAX).map(|number| format!("w{number}")).collect();
-    table.watch(ids.iter().map(|id| (id.as_str(), Class::Email)), 1, &view(1));
+    table.watch(ids.iter().map(|id| (id.as_str(), Some(Class::Email))), 1, &view(1));
     table.expect(["another"].into_iter(), 1);
     assert_eq!(table.watched().count(), ids.len());
 }
@@ -326,7 +321,7 @@ fn a_folder_made_anew_under_its_old_id_is_watched_again() {
     let mut table = FolderTable::default();
     let inbox =
         |id: &str| Folder { id: FolderId::new(id).unwrap(), parent: FolderId::new("0").unwrap(), name: "A".into(), kind: FolderType(12) };
-    table.watch([("5", Class::Email)].into_iter(), 1, &view(1));
+    table.watch([("5", Some(Class::Email))].into_iter(), 1, &view(1));
     table.learn(false, &[FolderChange::Delete(FolderId::new("5").unwrap())], 1);
     assert!(matches!(table.standing(&view(1)), Standing::Clean { .. }), "what is gone is in nobody's way");
     table.learn(false, &[FolderChange::Add(inbox("5"))], 1);
@@ -343,7 +338,7 @@ fn swapped_names_leave_both_folders_in_doubt() {
         kind: FolderType(12),
     };
     table.learn(true, &[FolderChange::Add(named("5", "A")), FolderChange::Add(named("6", "B"))], 1);
-    table.watch([("5", Class::Email), ("6", Class::Email)].into_iter(), 1, &view(1));
+    table.watch([("5", Some(Class::Email)), ("6", Some(Class::Email))].into_iter(), 1, &view(1));
     table.prove_watched(AsOf { number: 1, at: Moment(1_000_000) }, &view(1));
     table.learn(false, &[FolderChange::Update(named("5", "B")), FolderChange::Update(named("6", "A"))], 2);
     assert_eq!(table.in_doubt(&view(1)).collect::<Vec<_>>(), ["5", "6"]);
@@ -362,7 +357,7 @@ fn the_child_of_the_inbox_is_not_taken_for_its_namesake_under_the_root() {
     };
     // The child comes first: its path is found once its parent is known.
     table.learn(true, &[folder("7", "1", "Work", 12), folder("1", "0", "Posteingang", 2), folder("8", "0", "Work", 12)], 1);
-    table.watch([("7", Class::Email), ("1", Class::Email)].into_iter(), 1, &view(1));
+    table.watch([("7", Some(Class::Email)), ("1", Some(Class::Email))].into_iter(), 1, &view(1));
     table.prove_watched(AsOf { number: 1, at: Moment(1_000_000) }, &view(1));
     table.mark(&Scope::FolderName("INBOX/Work".into()), Some(&PathMatch::new("INBOX/Work")), 2, &view(1));
     assert_eq!(table.dirty(&view(1)).collect::<Vec<_>>(), ["7"]);
