@@ -46,7 +46,7 @@ pub struct Samples {
 impl Samples {
     /// Into the table.
     pub fn enter(self, figures: &mut Figures) {
-        figures.add("user space per held TLS Ping (PSS slope 2,000 → 9,000)", "B", Budget::Most(1_024.0), 0.0, self.slope);
+        figures.add("user space per held TLS Ping (PSS slope 2,000 → 9,000)", "B", Budget::Most(1_024.0), 0.4, self.slope);
         figures.show("the same from an empty process to 9,000", "B", self.from_zero);
         figures.show("the gateway's RSS at 9,000", "MB", self.rss);
         figures.show("characters of a folder id (5 folders a device)", "", self.id_chars);
