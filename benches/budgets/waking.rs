@@ -69,7 +69,7 @@ fn all_at_once(scene: &mut Scene, figures: &mut Figures, times: usize) -> anyhow
     figures.show("wake all: first notification → last answer read", "s", of(&ours, |pass| pass.read_s));
     figures.show("as many bare writes of 200 bytes: last written", "s", of(&writes, |pass| pass.written_s));
     figures.show("as many bare writes of 200 bytes: last read", "s", of(&writes, |pass| pass.read_s));
-    figures.add("wake all ÷ bare writes, until written", "×", Budget::Most(2.0), 0.5, ratio(|pass| pass.written_s));
+    figures.add("wake all ÷ bare writes, until written", "×", Budget::Most(2.0), 1.0, ratio(|pass| pass.written_s));
     figures.show("wake all ÷ bare writes, until read", "×", ratio(|pass| pass.read_s));
     figures.show("the gateway's processor time a wake, all at once", "µs", each_us(&ours));
     figures.show("processor time of a bare write", "µs", each_us(&writes));

@@ -43,6 +43,8 @@ pub(crate) struct LotThread {
     inbox: Inbox,
     /// Changes being worked off, a turn's worth at a time.
     batch: Option<Batch>,
+    /// Pages of slots that core dumps leave out already.
+    left_out: usize,
     checks: HashMap<SlotKey, AbortHandle>,
     wakes: Vec<Duration>,
     scratch: Scratch,
@@ -89,6 +91,7 @@ impl LotThread {
             lot,
             inbox,
             batch: None,
+            left_out: 0,
             checks: HashMap::new(),
             wakes: Vec::new(),
             scratch,
@@ -118,6 +121,7 @@ impl LotThread {
             let more_timers = self.lot.advance(self.gateway.lots.now(), LOT_TURN_NOTES_MAX);
             self.perform_outputs();
             self.start_checks();
+            self.leave_out_of_core_dumps();
             self.publish();
             is_behind = more_notes || more_timers;
         }
@@ -388,6 +392,14 @@ impl LotThread {
         let (as_of, number) = (self.gateway.lots.as_of(), self.gateway.lots.next_number());
         self.lot.checked(slot, &finding, as_of, number, as_of.at);
         self.perform_outputs();
+    }
+
+    /// New slots are in use by now; a dump at any later time has none of their keys.
+    fn leave_out_of_core_dumps(&mut self) {
+        for (address, bytes) in self.lot.slot_memory().skip(self.left_out) {
+            super::core_dumps::leave_out(address, bytes);
+            self.left_out += 1;
+        }
     }
 
     /// Puts this turn's figures where others can read them.

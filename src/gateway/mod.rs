@@ -11,6 +11,7 @@ pub mod backend;
 mod body;
 mod check;
 mod connection;
+mod core_dumps;
 mod exchange;
 mod hanging_sync;
 mod listener;

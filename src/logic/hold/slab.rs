@@ -55,6 +55,11 @@ impl<T> Slab<T> {
         self.pages.len() * PAGE
     }
 
+    /// Address and bytes of each page, in the order they were made. They never move and are never given back.
+    pub fn pages(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.pages.iter().map(|page| (page.as_ptr() as usize, size_of_val::<[Entry<T>]>(page)))
+    }
+
     /// Lets a slot.
     pub fn insert(&mut self, value: T) -> SlotKey {
         if self.free == NONE {

@@ -157,6 +157,11 @@ impl<C> Lot<C> {
         self.slots.get_mut(slot).map(|s| &mut s.connection)
     }
 
+    /// Address and bytes of the memory that slots live in, oldest first; it only ever grows.
+    pub fn slot_memory(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.slots.pages()
+    }
+
     /// Whether a Ping is held in this slot.
     pub fn is_held(&self, slot: SlotKey) -> bool {
         self.slots.get(slot).is_some_and(|s| s.held.is_some())
