@@ -206,6 +206,10 @@ impl LotThread {
             Fact::Expect(ids) => self.lot.expect(&who, ids.iter().map(|id| id.as_str()), now),
             Fact::Synced { folders, as_of } => self.lot.synced(&who, folders.iter().map(|(id, traits)| (id.as_str(), *traits)), as_of, now),
             Fact::Learnt { is_full, changes, as_of } => self.lot.learnt(&who, is_full, &changes, as_of, now),
+            Fact::Unreadable => self.lot.lose_paths(&who, now),
+            Fact::Undelivered { folders, has_folder_list, number } => {
+                self.lot.undelivered(&who, &folders, has_folder_list, number, now);
+            }
         }
     }
 
