@@ -410,6 +410,7 @@ impl LotThread {
     fn publish(&mut self) {
         let figures = &self.door().figures;
         figures.held.store(self.lot.held_count(), Ordering::Relaxed);
+        figures.held_syncs.store(self.lot.held_sync_count(), Ordering::Relaxed);
         figures.idle.store(self.lot.idle_count(), Ordering::Relaxed);
         figures.devices.store(self.lot.registry().device_count(), Ordering::Relaxed);
         figures.mailboxes.store(self.lot.registry().mailbox_count(), Ordering::Relaxed);

@@ -79,6 +79,7 @@ pub(crate) enum Fact {
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) held: AtomicUsize,
+    pub(crate) held_syncs: AtomicUsize,
     pub(crate) idle: AtomicUsize,
     pub(crate) devices: AtomicUsize,
     pub(crate) mailboxes: AtomicUsize,
@@ -258,6 +259,11 @@ impl Lots {
     /// Held Pings.
     pub(crate) fn held(&self) -> usize {
         self.0.doors.iter().map(|door| door.figures.held.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Those of them that are hanging Syncs.
+    pub(crate) fn held_syncs(&self) -> usize {
+        self.0.doors.iter().map(|door| door.figures.held_syncs.load(Ordering::Relaxed)).sum()
     }
 
     /// Held Pings that wait for a check.

@@ -105,6 +105,21 @@ async fn a_hanging_sync_is_held_and_woken_with_the_data_of_the_folder_that_chang
 }
 
 #[tokio::test]
+async fn a_list_of_what_is_held_tells_it_from_a_ping() {
+    let (_backend, gateway, mut syncer) = scene(Kind::Other).await;
+    let mut tablet = device().named("Tablet1").in_step_at(&gateway).await;
+    tablet.hold(&gateway).await;
+    syncer.hold(&gateway, &syncer.hanging(600)).await;
+    let mut kinds: Vec<_> = gateway.pings("").await.pings.into_iter().map(|ping| (ping.device_id.to_lowercase(), ping.kind)).collect();
+    kinds.sort();
+    assert_eq!(kinds, [("phone1".into(), "Sync".into()), ("tablet1".into(), "Ping".into())]);
+    let counts = async || gateway.status().await;
+    until("both counted", async || (counts().await.held, counts().await.held_syncs) == (2, 1)).await;
+    drop(syncer.phone.take_line().into_socket());
+    until("one left", async || (counts().await.held, counts().await.held_syncs) == (1, 0)).await;
+}
+
+#[tokio::test]
 async fn the_next_one_is_held_again_on_the_same_connection() {
     let (backend, gateway, mut syncer) = scene(Kind::Other).await;
     for _ in 0..3 {
