@@ -1,94 +1,11 @@
-//! Syncs that wait for a change.
+//! Held, woken, ended; and what else the device or the backend does meanwhile.
 
-use std::collections::HashMap;
-
-use pushgate::logic::eas::sync::{SyncAnswer, SyncCollection, SyncRequest};
+use pushgate::logic::eas::sync::{SyncCollection, SyncRequest};
 use pushgate::logic::eas::{Command, FolderId, PingAnswer, Version};
-use pushgate::standin::cas::{Cas, Fault, FaultRule, Kind};
+use pushgate::standin::cas::{Fault, FaultRule, Kind};
 
-use crate::scene::{Answer, Gateway, Line, Phone, backend, device, gateway, mailbox, until};
-
-/// A phone that uses hanging Sync for its Inbox and Trash.
-struct Syncer {
-    phone: Phone,
-    folders: Vec<FolderId>,
-    keys: HashMap<FolderId, String>,
-}
-
-impl Syncer {
-    /// With its folders fetched and synchronised.
-    async fn in_step(mut phone: Phone) -> Self {
-        assert_eq!(phone.device.folder_sync().await.unwrap().status, 1);
-        let folders = vec![phone.folder(2), phone.folder(4)];
-        let keys = folders.iter().map(|id| (id.clone(), "0".to_owned())).collect();
-        let mut this = Syncer { phone, folders, keys };
-        for _ in 0..2 {
-            this.send(&this.full()).await;
-            this.answer().await;
-        }
-        this
-    }
-
-    /// Everything from the present keys, to be answered at once.
-    fn full(&self) -> SyncRequest {
-        let collections = self.folders.iter().map(|id| SyncCollection::new(id.clone(), &self.keys[id])).collect();
-        SyncRequest { collections, ..SyncRequest::default() }
-    }
-
-    fn hanging(&self, heartbeat_s: u32) -> SyncRequest {
-        SyncRequest { heartbeat_s: Some(heartbeat_s), ..self.full() }
-    }
-
-    async fn send(&mut self, request: &SyncRequest) {
-        let bytes = self.phone.request(Command::Sync, &request.encode());
-        self.phone.line().await.send(bytes).await;
-    }
-
-    /// The answer, whose keys count from now on.
-    async fn answer(&mut self) -> SyncAnswer {
-        let answer = self.phone.line().await.answer().await;
-        self.take(&answer)
-    }
-
-    fn take(&mut self, answer: &Answer) -> SyncAnswer {
-        assert_eq!(answer.status, 200, "{}", answer.head);
-        let answer = SyncAnswer::parse(&answer.body).unwrap();
-        for collection in &answer.collections {
-            self.keys.insert(collection.id.clone().unwrap(), collection.sync_key.clone().unwrap());
-        }
-        answer
-    }
-
-    async fn asks(&mut self, request: &SyncRequest) -> SyncAnswer {
-        self.send(request).await;
-        self.answer().await
-    }
-
-    /// Sends it and waits until it is held.
-    async fn hold(&mut self, gateway: &Gateway, request: &SyncRequest) {
-        self.send(request).await;
-        self.phone.is_held(gateway).await;
-    }
-
-    async fn line(&mut self) -> &mut Line {
-        self.phone.line().await
-    }
-}
-
-/// How many items an answer brings for each folder.
-fn items(answer: &SyncAnswer) -> Vec<u32> {
-    answer.collections.iter().map(|collection| collection.server_commands).collect()
-}
-
-const NOTHING: &[u32] = &[];
-
-async fn scene(kind: Kind) -> (Cas, Gateway, Syncer) {
-    let backend = backend().kind(kind).start().await;
-    let kind = if kind == Kind::Sogo { "\"sogo\"" } else { "\"other\"" };
-    let gateway = gateway().behind(backend.url()).set("backend.kind", kind).set("ping.heartbeat_min_s", 1).start().await;
-    let syncer = Syncer::in_step(device().at(&gateway)).await;
-    (backend, gateway, syncer)
-}
+use super::{NOTHING, Syncer, items, scene};
+use crate::scene::{device, mailbox, until};
 
 #[tokio::test]
 async fn a_hanging_sync_is_held_and_woken_with_the_data_of_the_folder_that_changed() {
@@ -186,74 +103,6 @@ async fn waits_that_are_not_possible_name_the_nearest_that_is() {
 }
 
 #[tokio::test]
-async fn an_empty_sync_repeats_the_last_one_from_the_keys_of_the_latest_answers() {
-    for kind in [Kind::Other, Kind::Sogo] {
-        let (backend, gateway, mut syncer) = scene(kind).await;
-        syncer.hold(&gateway, &syncer.hanging(600)).await;
-        for _ in 0..2 {
-            backend.deliver("hew", "Inbox");
-            gateway.notify(mailbox("hew").folder("INBOX")).await;
-            assert_eq!(items(&syncer.answer().await), [1], "{kind:?}");
-            if kind == Kind::Sogo {
-                assert_eq!(items(&syncer.asks(&SyncRequest::default()).await), [0], "new keys and nothing else");
-            }
-            syncer.hold(&gateway, &SyncRequest::default()).await;
-            assert_eq!(gateway.pings("").await.pings[0].heartbeat_s, 600);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_partial_sync_changes_the_wait_or_a_folder_and_keeps_the_rest() {
-    for kind in [Kind::Other, Kind::Sogo] {
-        let (backend, gateway, mut syncer) = scene(kind).await;
-        syncer.hold(&gateway, &syncer.hanging(1)).await;
-        assert_eq!(items(&syncer.answer().await), NOTHING);
-        let partial = |heartbeat_s| SyncRequest { heartbeat_s: Some(heartbeat_s), is_partial: true, ..SyncRequest::default() };
-        syncer.hold(&gateway, &partial(900)).await;
-        assert_eq!(gateway.pings("").await.pings[0].heartbeat_s, 900);
-        backend.deliver("hew", "Trash");
-        gateway.notify(mailbox("hew").folder("Trash")).await;
-        assert_eq!(items(&syncer.answer().await), [1], "{kind:?}");
-        let trash = syncer.full().collections.remove(1);
-        let listed = SyncRequest { collections: vec![trash], ..partial(500) };
-        if kind == Kind::Sogo {
-            syncer.asks(&listed).await;
-        }
-        let trash = syncer.full().collections.remove(1);
-        syncer.hold(&gateway, &SyncRequest { collections: vec![trash], ..partial(500) }).await;
-        backend.deliver("hew", "Inbox");
-        gateway.notify(mailbox("hew").folder("INBOX")).await;
-        assert_eq!(items(&syncer.answer().await), [1], "{kind:?}: the folder that was not listed");
-    }
-}
-
-#[tokio::test]
-async fn what_is_not_remembered_has_to_be_sent_in_full() {
-    for kind in [Kind::Other, Kind::Sogo] {
-        let (backend, _gateway, mut syncer) = scene(kind).await;
-        let asked = backend.requests();
-        let partial = SyncRequest { heartbeat_s: Some(600), is_partial: true, ..SyncRequest::default() };
-        for request in [SyncRequest::default(), partial] {
-            assert_eq!(syncer.asks(&request).await.status, Some(13), "{kind:?}");
-        }
-        assert_eq!(backend.requests(), asked);
-    }
-}
-
-#[tokio::test]
-async fn new_keys_are_passed_on_once_and_then_the_device_is_held() {
-    let (backend, gateway, mut syncer) = scene(Kind::Sogo).await;
-    backend.deliver("hew", "Inbox");
-    let before = syncer.keys.clone();
-    assert_eq!(items(&syncer.asks(&syncer.hanging(600)).await), [1]);
-    let between = syncer.keys.clone();
-    assert_eq!(items(&syncer.asks(&syncer.hanging(600)).await), [0]);
-    assert!(before != between && between != syncer.keys);
-    syncer.hold(&gateway, &syncer.hanging(600)).await;
-}
-
-#[tokio::test]
 async fn a_change_while_the_backend_is_asked_is_not_lost() {
     let (backend, gateway, mut syncer) = scene(Kind::Other).await;
     let asked = backend.count(Command::Sync);
@@ -290,36 +139,6 @@ async fn a_newer_ping_or_hanging_sync_ends_it_and_a_plain_sync_does_not() {
     backend.deliver("hew", "Inbox");
     gateway.notify(mailbox("hew").folder("INBOX")).await;
     assert_eq!(items(&syncer.answer().await), [1]);
-}
-
-#[tokio::test]
-async fn keys_that_another_connection_moved_on_are_the_ones_it_is_asked_again_with() {
-    let (backend, gateway, mut syncer) = scene(Kind::Other).await;
-    syncer.hold(&gateway, &syncer.hanging(600)).await;
-    let held = syncer.phone.take_line();
-    // Two answers: the key that is held is by now one that the backend has forgotten.
-    for _ in 0..2 {
-        backend.deliver("hew", "Inbox");
-        assert_eq!(items(&syncer.asks(&syncer.full()).await), [1]);
-    }
-    syncer.phone.put_line(held);
-    backend.deliver("hew", "Inbox");
-    gateway.notify(mailbox("hew").folder("INBOX")).await;
-    let answer = syncer.answer().await;
-    assert_eq!((items(&answer), answer.collections[0].status), (vec![1], Some(1)));
-}
-
-#[tokio::test]
-async fn what_the_device_sends_along_is_answered_at_once_and_never_sent_twice() {
-    let (backend, gateway, mut syncer) = scene(Kind::Other).await;
-    backend.deliver("hew", "Inbox");
-    syncer.asks(&syncer.full()).await;
-    let mut phone = device().named("Phone2").in_step_at(&gateway).await;
-    let (inbox, synced) = (phone.inbox(), backend.count(Command::Sync));
-    let wish = pushgate::standin::device::SyncWish { heartbeat_s: Some(600), add: vec!["new1".into()], ..Default::default() };
-    assert_eq!(phone.device.sync(&inbox, &wish).await.unwrap().status, 1);
-    assert_eq!(backend.count(Command::Sync), synced + 1);
-    gateway.holds(&[]).await;
 }
 
 #[tokio::test]
