@@ -1,5 +1,6 @@
 //! Pings: held, woken, answered.
 
+mod folder_lists;
 mod identity;
 mod remembering;
 mod replacing;

@@ -73,6 +73,8 @@ struct Slot<C> {
     awaits: Awaits,
     /// The shell keeps what a check needs.
     can_check: bool,
+    /// What is held is a hanging Sync.
+    is_sync: bool,
 }
 
 impl<C> Links for Slab<Slot<C>> {
@@ -92,6 +94,7 @@ pub struct Lot<C> {
     checks: VecDeque<SlotKey>,
     fired: Vec<u32>,
     held: usize,
+    held_syncs: usize,
     in_doubt: usize,
     checks_wanted: usize,
     last_number: u64,
@@ -114,6 +117,7 @@ impl<C> Lot<C> {
             checks: VecDeque::new(),
             fired: Vec::new(),
             held: 0,
+            held_syncs: 0,
             in_doubt: 0,
             checks_wanted: 0,
             last_number: 0,
@@ -125,6 +129,11 @@ impl<C> Lot<C> {
     /// Pings held now.
     pub fn held_count(&self) -> usize {
         self.held
+    }
+
+    /// Those of them that are hanging Syncs.
+    pub fn held_sync_count(&self) -> usize {
+        self.held_syncs
     }
 
     /// Held Pings of which it cannot be said that nothing changed: the backlog of checks and of Syncs to be told.
@@ -279,6 +288,7 @@ impl<C> Lot<C> {
                 slot,
                 mailbox: self.registry.mailbox_of(key)?.clone(),
                 device: device.id.clone(),
+                kind: if s.is_sync { HoldKind::Sync } else { HoldKind::Ping },
                 heartbeat_s: u32::from(s.heartbeat_s),
                 held: held_for(s, now),
                 folders: device.folders.watched().filter_map(|(id, _)| FolderId::new(id).ok()).collect(),
@@ -289,7 +299,8 @@ impl<C> Lot<C> {
 
     fn insert(&mut self, connection: C) -> SlotKey {
         let awaits = Awaits::ProofEnd;
-        self.slots.insert(Slot { connection, link: Link::default(), held: None, expires: 0, heartbeat_s: 0, awaits, can_check: false })
+        let (link, can_check, is_sync) = (Link::default(), false, false);
+        self.slots.insert(Slot { connection, link, held: None, expires: 0, heartbeat_s: 0, awaits, can_check, is_sync })
     }
 
     /// The record of a device, made when it is new.
@@ -327,7 +338,9 @@ impl<C> Lot<C> {
             found.heartbeat_s = heartbeat_s as u16;
             found.expires = (received + Duration::from_secs(u64::from(heartbeat_s))).tick();
             found.can_check = can_check;
+            found.is_sync = !is_ping;
             self.held += 1;
+            self.held_syncs += usize::from(!is_ping);
         }
         Ok(heartbeat_s)
     }
@@ -350,6 +363,7 @@ impl<C> Lot<C> {
         let Some(found) = self.slots.get_mut(slot) else { return };
         let Some(key) = found.held.take().and_then(|index| self.registry.key_at(index)) else { return };
         self.held -= 1;
+        self.held_syncs -= usize::from(std::mem::take(&mut found.is_sync));
         if let Some(device) = self.registry.device_mut(key).filter(|d| d.held == Some(slot)) {
             device.held = None;
         }
