@@ -26,6 +26,7 @@ use super::parked::{Parked, Peer};
 use super::tls::Incoming;
 use crate::config::limits::LOT_TURN_NOTES_MAX;
 use crate::logic::eas::PingFolder;
+use crate::logic::hold::losses::Losses;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
 use crate::logic::hold::{Lot, Moment, Output, SlotKey, Who};
 
@@ -45,6 +46,7 @@ pub(crate) struct LotThread {
     batch: Option<Batch>,
     /// Pages of slots that core dumps leave out already.
     left_out: usize,
+    losses: Losses,
     checks: HashMap<SlotKey, AbortHandle>,
     wakes: Vec<Duration>,
     scratch: Scratch,
@@ -92,6 +94,7 @@ impl LotThread {
             inbox,
             batch: None,
             left_out: 0,
+            losses: Losses::default(),
             checks: HashMap::new(),
             wakes: Vec::new(),
             scratch,
@@ -117,6 +120,7 @@ impl LotThread {
             for event in events.iter().filter(|event| event.token() != KNOCK) {
                 self.handle_socket(event);
             }
+            self.take_back_proofs();
             let Some(more_notes) = self.take_notes() else { return Ok(()) };
             let more_timers = self.lot.advance(self.gateway.lots.now(), LOT_TURN_NOTES_MAX);
             self.perform_outputs();
@@ -124,6 +128,20 @@ impl LotThread {
             self.leave_out_of_core_dumps();
             self.publish();
             is_behind = more_notes || more_timers;
+        }
+    }
+
+    /// If changes did not get into the inbox, nothing that was proven before counts any more. The number is taken after the flag
+    /// is lowered, so that it is above all that was lost.
+    fn take_back_proofs(&mut self) {
+        let now = self.gateway.lots.now();
+        if self.door().lost_changes.swap(false, Ordering::SeqCst) && self.losses.lost(now) {
+            let lot = self.number;
+            tracing::warn!(lot, "changes found no room (limits.inbox_max); the backend is asked about all devices of this lot, paced");
+        }
+        if self.losses.are_due(now, self.gateway.config.notify.settle) {
+            self.lot.reports_lost(self.gateway.lots.next_number(), now);
+            self.perform_outputs();
         }
     }
 
@@ -138,7 +156,8 @@ impl LotThread {
         // The other half of the fence in `Door::knock`.
         fence(Ordering::SeqCst);
         let is_behind = is_behind || !self.inbox.receiver.is_empty() || self.can_start_check();
-        let until_timer = || self.lot.poll_timeout().map(|at| at.since(self.gateway.lots.now()));
+        let timers = self.lot.poll_timeout().into_iter().chain(self.losses.next());
+        let until_timer = || timers.min().map(|at| at.since(self.gateway.lots.now()));
         let timeout = if is_behind { Some(Duration::ZERO) } else { until_timer() };
         let result = match self.inbox.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),

@@ -14,6 +14,7 @@ use crate::logic::eas::{DeviceId, FolderId, Mailbox};
 use crate::logic::hold::folders::Coverage;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
 use crate::logic::hold::{AsOf, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
+use crate::telemetry::metrics::INBOX_FULL_TOTAL;
 
 /// Where a mailbox lives, and its keyed hash.
 #[derive(Debug, Clone, Copy)]
@@ -89,10 +90,31 @@ pub(crate) struct Door {
     pub(crate) sender: mpsc::Sender<Note>,
     waker: mio::Waker,
     pub(crate) is_asleep: AtomicBool,
+    /// A change found no room in the inbox. Raised by whoever had it, lowered by the lot before it takes a new number.
+    pub(crate) lost_changes: AtomicBool,
     pub(crate) figures: Figures,
 }
 
 impl Door {
+    /// Puts a note in if there is room, without waiting. Else it comes back.
+    fn try_send(&self, note: Note) -> Result<(), Note> {
+        match self.sender.try_send(note) {
+            Ok(()) => {
+                self.knock();
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Full(note)) => Err(note),
+            // The lot's thread is gone, and the process is leaving.
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+
+    /// Changes had no room, and their sender may never repeat them: the lot must ask the backend about all it knows.
+    fn lose_changes(&self) {
+        self.lost_changes.store(true, Ordering::SeqCst);
+        self.knock();
+    }
+
     /// Lets a sleeping lot thread look at its inbox. One system call at most a sleep.
     pub(crate) fn knock(&self) {
         // What was sent must be visible before the flag is read: the lot raises the flag, then looks (`LotThread::sleep`).
@@ -137,7 +159,13 @@ impl Lots {
             let poll = mio::Poll::new()?;
             let waker = mio::Waker::new(poll.registry(), KNOCK)?;
             let (sender, receiver) = mpsc::channel(inbox_max);
-            doors.push(Door { sender, waker, is_asleep: AtomicBool::new(false), figures: Figures::default() });
+            doors.push(Door {
+                sender,
+                waker,
+                is_asleep: AtomicBool::new(false),
+                lost_changes: AtomicBool::new(false),
+                figures: Figures::default(),
+            });
             inboxes.push(Inbox { receiver, poll });
         }
         let inner = Inner {
@@ -203,13 +231,12 @@ impl Lots {
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
         let is_repeated = !matches!(fact, Fact::Learnt { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
-        match self.0.doors[home.lot].sender.try_send(note) {
-            Ok(()) => self.0.doors[home.lot].knock(),
-            Err(mpsc::error::TrySendError::Full(note)) if !is_repeated => {
-                let lots = self.clone();
-                tokio::spawn(async move { lots.send(home.lot, note).await });
-            }
-            Err(_) => {}
+        let Err(note) = self.0.doors[home.lot].try_send(note) else { return };
+        if is_repeated {
+            metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
+        } else {
+            let lots = self.clone();
+            tokio::spawn(async move { lots.send(home.lot, note).await });
         }
     }
 
@@ -274,6 +301,10 @@ impl Lots {
 
     /// Hands changes to their lots without waiting for any work. Each receiver gives the number of held Pings that one lot
     /// wakes, once it has decided.
+    ///
+    /// # Errors
+    /// An inbox is full. The other lots have got theirs; that one asks the backend about all its devices, as soon as it can and at
+    /// its pace, because not every sender repeats.
     pub fn changed(&self, changes: Vec<MailboxChange>) -> Result<Vec<oneshot::Receiver<usize>>, InboxFull> {
         let received = self.now();
         self.0.notifications.fetch_add(changes.len() as u64, Ordering::Relaxed);
@@ -283,13 +314,18 @@ impl Lots {
             batches[home.lot].push((home.hash, self.next_number(), change));
         }
         let mut pending = Vec::new();
+        let mut is_all_in = true;
         for (lot, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
             let (reply, woken) = oneshot::channel();
             let batch = Batch { changes: batch.into_iter(), received, woken: 0, reply: Some(reply) };
-            self.0.doors[lot].sender.try_send(Note::Changed(batch)).map_err(|_| InboxFull)?;
-            self.0.doors[lot].knock();
+            if let Err(note) = self.0.doors[lot].try_send(Note::Changed(batch)) {
+                let lost = if let Note::Changed(batch) = note { batch.changes.len() } else { 0 };
+                metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "change").increment(lost as u64);
+                self.0.doors[lot].lose_changes();
+                is_all_in = false;
+            }
             pending.push(woken);
         }
-        Ok(pending)
+        if is_all_in { Ok(pending) } else { Err(InboxFull) }
     }
 }

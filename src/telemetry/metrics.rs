@@ -194,6 +194,14 @@ pub const INTERNAL_REQUESTS_TOTAL: Metric = metric(
     &[("route", "path as routed, or other"), ("status", "HTTP status")],
     "Requests to the internal address.",
 );
+/// What found no room in a lot's inbox.
+pub const INBOX_FULL_TOTAL: Metric = metric(
+    "pushgate_inbox_full_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("note", "change: its lot asks the backend about all its devices, paced; lesson: one device is asked about once more")],
+    "Changes and lessons that found no room in a lot's inbox (limits.inbox_max).",
+);
 /// Which version runs.
 pub const BUILD_INFO: Metric = metric(
     "pushgate_build_info",
@@ -225,6 +233,7 @@ pub const ALL: &[Metric] = &[
     FEED_SECONDS,
     CANARY_MISSING_TOTAL,
     INTERNAL_REQUESTS_TOTAL,
+    INBOX_FULL_TOTAL,
     BUILD_INFO,
 ];
 

@@ -1,5 +1,6 @@
 //! Pings: held, woken, answered.
 
+mod full_inbox;
 mod identity;
 mod remembering;
 mod replacing;

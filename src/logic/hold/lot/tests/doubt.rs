@@ -238,3 +238,23 @@ fn checks_that_are_no_longer_wanted_do_not_pile_up() {
     s.lot.check_invariants().expect("the books agree");
     assert!(s.lot.checks.len() < 200, "{} places", s.lot.checks.len());
 }
+
+#[test]
+fn lost_reports_put_what_was_proven_before_in_doubt_whatever_the_sources_say_later() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    let slot = s.ping();
+    s.number += 1;
+    s.lot.set_coverage(options(Resolve::Sync).coverage, s.now);
+    assert_eq!(s.answers(), [], "nothing was lost yet");
+    s.lot.reports_lost(s.number, s.now);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+    s.ping();
+    s.lot.set_coverage(options(Resolve::Sync).coverage, s.now);
+    s.wait(2);
+    assert_eq!(s.answers().len(), 1, "an epoch of the sources that is older");
+    s.sync_5(NOTHING);
+    s.ping();
+    s.wait(800);
+    assert_eq!(s.answers(), []);
+}
