@@ -2,10 +2,11 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::parked::{Parked, Peer};
@@ -13,6 +14,7 @@ use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::eas::{DeviceId, FolderId, Mailbox};
 use crate::logic::hold::folders::Coverage;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
+use crate::logic::hold::trials::Trials;
 use crate::logic::hold::{AsOf, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
 use crate::telemetry::metrics::INBOX_FULL_TOTAL;
 
@@ -29,7 +31,7 @@ pub(crate) enum Note {
     Park(Box<Parked>),
     Changed(Batch),
     Learn(Box<Lesson>),
-    Checked { slot: SlotKey, finding: CheckFinding, as_of: AsOf, number: u64 },
+    Checked { slot: SlotKey, check: u64, finding: CheckFinding, as_of: AsOf, number: u64 },
     Coverage(Coverage),
     List { filter: Box<HeldFilter>, reply: oneshot::Sender<Vec<(HeldView, Peer)>> },
     Drain { by: Moment },
@@ -134,6 +136,8 @@ pub(crate) struct Inner {
     started: Instant,
     /// Permits of `backend.checks_max`, shared by all lots.
     pub(crate) checks: Arc<Semaphore>,
+    /// Whether the backend answers them. Taken when a check starts or ends, for a moment.
+    trials: Mutex<Trials>,
     pub(crate) wakes: Mutex<Histogram<u64>>,
     pub(crate) notifications: AtomicU64,
 }
@@ -175,6 +179,7 @@ impl Lots {
             hasher: RandomState::new(),
             started: Instant::now(),
             checks: Arc::new(Semaphore::new(checks_max)),
+            trials: Mutex::default(),
             wakes: Mutex::new(Histogram::new_with_bounds(1, 60_000_000, 3).expect("these bounds are legal")),
             notifications: AtomicU64::new(0),
         };
@@ -231,13 +236,34 @@ impl Lots {
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
         let is_repeated = !matches!(fact, Fact::Learnt { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
-        let Err(note) = self.0.doors[home.lot].try_send(note) else { return };
-        if is_repeated {
+        if !is_repeated {
+            self.send_later(home.lot, note, &Handle::current());
+        } else if self.0.doors[home.lot].try_send(note).is_err() {
             metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
-        } else {
-            let lots = self.clone();
-            tokio::spawn(async move { lots.send(home.lot, note).await });
         }
+    }
+
+    /// As [`Lots::send`], from where nobody can wait.
+    pub(crate) fn send_later(&self, lot: usize, note: Note, runtime: &Handle) {
+        if let Err(note) = self.0.doors[lot].try_send(note) {
+            let lots = self.clone();
+            runtime.spawn(async move { lots.send(lot, note).await });
+        }
+    }
+
+    /// Whether the backend answers checks, and when the next one may go out.
+    pub(crate) fn trials(&self) -> MutexGuard<'_, Trials> {
+        self.0.trials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pause between two checks of a backend that answers none; zero while it answers.
+    pub(crate) fn check_pause(&self) -> Duration {
+        self.trials().pause()
+    }
+
+    /// Random for each process.
+    pub(crate) fn jitter(&self) -> u8 {
+        self.0.hasher.hash_one(self.0.started.elapsed()) as u8
     }
 
     pub(crate) async fn send(&self, lot: usize, note: Note) {

@@ -111,6 +111,14 @@ pub const BACKEND_CHECKS_TOTAL: Metric = metric(
     &[("result", "unchanged, changed, hierarchy, refused or failed")],
     "Shortest Pings sent to a backend to clear doubt.",
 );
+/// How a failing backend is spared.
+pub const CHECK_PAUSE_SECONDS: Metric = metric(
+    "pushgate_check_pause_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "Pause between two checks of a backend that answers none, one at a time; 0 while it answers.",
+);
 /// Handshakes of devices.
 pub const TLS_HANDSHAKES_TOTAL: Metric = metric(
     "pushgate_tls_handshakes_total",
@@ -222,6 +230,7 @@ pub const ALL: &[Metric] = &[
     HOLD_SECONDS,
     BACKEND_REQUESTS_TOTAL,
     BACKEND_CHECKS_TOTAL,
+    CHECK_PAUSE_SECONDS,
     TLS_HANDSHAKES_TOTAL,
     TLS_ERRORS_TOTAL,
     SHED_TOTAL,

@@ -6,6 +6,7 @@
 //!
 //! * [`lot`]: the state machine. * [`slab`]: slots by index and generation. * [`wheel`]: one timer a slot.
 //! * [`registry`]: mailboxes and their devices. * [`folders`]: a device's folders and its freshness in each.
+//! * [`trials`]: how often a backend that fails is asked again.
 //! * [`change`]: what a notification source says. * [`losses`]: and what of it got lost. * [`moment`]: time as an argument. * `guards`: for the simulation.
 
 pub mod change;
@@ -18,6 +19,7 @@ pub mod moment;
 pub mod path;
 pub mod registry;
 pub mod slab;
+pub mod trials;
 pub mod wheel;
 
 pub use change::{MailboxChange, Scope};
