@@ -323,3 +323,22 @@ fn a_check_that_began_in_time_ends_although_its_turn_to_sync_has_come() {
     s.wait(100);
     assert_eq!(s.answers().into_iter().filter(|(_, outcome)| *outcome != Outcome::Replaced).count(), 0);
 }
+
+#[test]
+fn a_folder_of_somebody_else_is_polled_although_a_source_covers_its_class() {
+    let mut s = scene(Resolve::Check);
+    s.sync("hew", "a");
+    s.teach("hew", "a", &[("5", "Inbox", 2), ("1", "Calendar", 8)]);
+    let (own, theirs) = ("1", "S7f3a1");
+    for (id, is_polled) in [(own, false), (theirs, true)] {
+        s.expect("hew", "a", &[id]);
+        s.synced("hew", "a", &[id], FETCHED, s.number);
+        s.offer("hew", "a", ping(900, &[("5", Class::Email), (id, Class::Calendar)]));
+        s.wait(310);
+        assert_eq!(s.lot.checks_waiting(), usize::from(is_polled), "{id}");
+    }
+    // Whoever tells us all the same is believed.
+    s.answers();
+    s.change("hew", Scope::FolderId(FolderId::new(theirs).expect("short")));
+    assert_eq!(s.answers().pop().map(|(_, told)| told), Some(changed(&[theirs])));
+}
