@@ -136,6 +136,7 @@ impl GatewayView for View {
         let lots = &self.gateway.lots;
         let checks_running = self.gateway.checks_running();
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
+        details.extend(sources::failing_checks(lots.check_pause()));
         Readiness { ready, details }
     }
 }
