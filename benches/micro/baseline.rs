@@ -36,12 +36,6 @@ impl Baseline {
         }
     }
 
-    /// Stores it.
-    pub fn write(&self) -> anyhow::Result<()> {
-        let file = file();
-        std::fs::write(&file, serde_json::to_string_pretty(self)? + "\n").with_context(|| format!("{}", file.display()))
-    }
-
     /// What its counts depend on besides the program, each with its name. Of the compiler only major and minor count.
     fn circumstances(&self) -> [(&'static str, &str); 3] {
         let minor = self.rustc.match_indices('.').nth(1).map_or(&self.rustc[..], |(end, _)| &self.rustc[..end]);
@@ -49,7 +43,8 @@ impl Baseline {
     }
 }
 
-fn file() -> PathBuf {
+/// Where it is stored.
+pub fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/micro/baseline.json")
 }
 
@@ -129,6 +124,8 @@ impl fmt::Display for Comparison {
             };
             writeln!(f, "{name:<20} {:>12} {:>12} {ratio:>7}{remark}", number(*baseline), number(*now))?;
         }
+        let highest = self.rows.iter().filter_map(|row| Some(row.now? as f64 / row.baseline? as f64)).fold(0.0, f64::max);
+        writeln!(f, "micro: {} parts, at most {highest:.3} × the baseline's instructions", self.rows.len())?;
         for (name, then, now) in &self.differences {
             writeln!(f, "ANOTHER {name}: the baseline was counted with {then}, this with {now}; differences may come from that")?;
         }
