@@ -83,6 +83,10 @@ pub const REFUSALS_MAX: usize = 256;
 /// How long a refusal is remembered: devices ask several times at once, people correct a password at once.
 pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
 
+/// When all places for handshakes are taken, whoever has had one this long makes room: two round trips on the slowest mobile
+/// network fit, and a crowd of silent sockets keeps the door shut for seconds instead of `limits.handshake_s`.
+pub const HANDSHAKE_UNDISTURBED: Duration = Duration::from_secs(3);
+
 /// `[limits]`: the bounds an operator may move.
 #[derive(Debug, Clone)]
 pub struct Limits {
