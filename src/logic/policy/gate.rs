@@ -55,16 +55,18 @@ pub fn decide(asked: &Asked, known: &Known<'_>, now: Timestamp) -> Decision {
     }
     // OPTIONS and Autodiscover say nothing of a mailbox, and a refused device needs them to say what it is refused.
     let Some(command) = asked.command else { return Decision::Pass };
-    if let Some(refusal) = access(command, known) {
+    if let Some(refusal) = access(known) {
         return Decision::Refuse(refusal);
     }
     if command == Command::Provision {
         return Decision::Provision;
     }
-    match known.policy.and_then(|policy| key(command, asked, known.partnership, policy, now)) {
-        Some(refusal) => Decision::Refuse(refusal),
-        None => Decision::Pass,
+    if let Some(refusal) = known.policy.and_then(|policy| key(command, asked, known.partnership, policy, now)) {
+        return Decision::Refuse(refusal);
     }
+    // It describes itself in Provision (from 14.1, and that was looked after just now) or in Settings.
+    let must_describe = known.access.0 == AccessState::Discovery && command != Command::Settings;
+    if must_describe { Decision::Refuse(Refusal::Discovery) } else { Decision::Pass }
 }
 
 /// Decides a request of a device that is to be erased, whatever its credentials: the user may have been disabled since. `None` if no
@@ -74,20 +76,20 @@ pub fn wipe_first(asked: &Asked, partnership: &Partnership) -> Option<Decision> 
     let command = asked.command?;
     let can_be_told = wipe.kind == WipeKind::Device || asked.version >= Version::V16_1;
     Some(match command {
-        Command::Provision if can_be_told => Decision::Provision,
+        // It spoke 16.1 when this was ordered. It gets nothing, rather than an order that it does not know.
+        _ if !can_be_told => Decision::Refuse(Refusal::Blocked),
+        Command::Provision => Decision::Provision,
         _ => Decision::Refuse(Refusal::Wipe(wipe.kind)),
     })
 }
 
 /// The part that is about the device as such.
-fn access(command: Command, known: &Known<'_>) -> Option<Refusal> {
+fn access(known: &Known<'_>) -> Option<Refusal> {
     let (state, why) = known.access;
     match state {
         AccessState::Blocked if *why == AccessWhy::ActiveSyncOff => return Some(Refusal::UserDisabled),
         AccessState::Blocked => return Some(Refusal::Blocked),
         AccessState::Quarantined => return Some(Refusal::Quarantined),
-        // It may describe itself: in Provision from 14.1, in Settings before.
-        AccessState::Discovery if !matches!(command, Command::Provision | Command::Settings) => return Some(Refusal::Discovery),
         AccessState::Discovery | AccessState::Allowed => {}
     }
     let is_new = known.partnership.is_none();
