@@ -26,6 +26,8 @@ mod serial;
 mod setting;
 mod settings;
 pub mod signal;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 mod value;
 pub mod wipe;
