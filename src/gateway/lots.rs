@@ -246,22 +246,13 @@ impl Lots {
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
         let is_repeated = matches!(fact, Fact::Synced { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
-<<<<<<< HEAD
-        match self.0.doors[home.lot].sender.try_send(note) {
-            Ok(()) => self.0.doors[home.lot].knock(),
-            Err(mpsc::error::TrySendError::Full(note)) if !is_repeated => {
-                // Without a runtime the process is leaving, and the lots with it.
-                let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-                let lots = self.clone();
-                runtime.spawn(async move { lots.send(home.lot, note).await });
+        if is_repeated {
+            if self.0.doors[home.lot].try_send(note).is_err() {
+                metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
             }
-            Err(_) => {}
-=======
-        if !is_repeated {
-            self.send_later(home.lot, note, &Handle::current());
-        } else if self.0.doors[home.lot].try_send(note).is_err() {
-            metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
->>>>>>> a1
+        } else if let Ok(runtime) = Handle::try_current() {
+            // Without a runtime the process is leaving, and the lots with it.
+            self.send_later(home.lot, note, &runtime);
         }
     }
 

@@ -87,7 +87,6 @@ impl<C> Lot<C> {
         }
     }
 
-<<<<<<< HEAD
     /// An answer that had something for the device in these folders (and changes of its folder list) never arrived. `number` is above
     /// what its request was as of, and at or under what every later one is as of.
     pub fn undelivered(&mut self, who: &Who<'_>, folders: &[FolderId], has_folder_list: bool, number: u64, now: Moment) {
@@ -113,13 +112,14 @@ impl<C> Lot<C> {
         device.folders.lose_paths(last_number);
         if let Some(slot) = device.held {
             self.judge(slot, None, now);
-=======
+        }
+    }
+
     /// Reports were lost on their way here, all of them before this new number: whatever was proven before it is in doubt.
     pub fn reports_lost(&mut self, number: u64, now: Moment) {
         if self.options.guards.full_inbox {
             self.last_number = self.last_number.max(number);
             self.set_coverage(Coverage { epoch: number, ..self.options.coverage }, now);
->>>>>>> a1
         }
     }
 
