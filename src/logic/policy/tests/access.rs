@@ -47,6 +47,23 @@ fn stars_stand_for_any_text() {
 }
 
 #[test]
+fn the_reason_is_stored_with_the_partnership() {
+    let reasons = [
+        AccessWhy::Rule(rule(Trait::Model, "Model*", Access::Block)),
+        AccessWhy::Device { by: "ada".into(), at: START },
+        AccessWhy::ActiveSyncOff,
+    ];
+    for why in reasons {
+        let text = serde_json::to_string(&why).unwrap();
+        assert_eq!(serde_json::from_str::<AccessWhy>(&text).unwrap(), why, "{text}");
+        assert!(text.contains(r#""because":"#) && !why.to_string().is_empty(), "{text}");
+    }
+    assert!(serde_json::from_str::<AccessWhy>(r#"{"because":"rule","about":"model","pattern":"","access":"block"}"#).is_err());
+    let settings: MailboxSettings = serde_json::from_str("{}").unwrap();
+    assert_eq!(settings, MailboxSettings::default());
+}
+
+#[test]
 fn a_hostile_user_agent_costs_little() {
     let pattern = Pattern::new(&"*a".repeat(120)).unwrap();
     assert!(!pattern.matches(&format!("{}b", "a".repeat(1_000))));
