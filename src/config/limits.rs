@@ -97,6 +97,10 @@ pub const MAILBOX_DEVICE_IDS_MAX: usize = 1_000;
 /// Bytes kept of a user agent or a reason: headers may be long, tables are not.
 pub const NOTE_BYTES_MAX: usize = 512;
 
+/// When all places for handshakes are taken, whoever has had one this long makes room: two round trips on the slowest mobile
+/// network fit, and a crowd of silent sockets keeps the door shut for seconds instead of `limits.handshake_s`.
+pub const HANDSHAKE_UNDISTURBED: Duration = Duration::from_secs(3);
+
 /// `[limits]`: the bounds an operator may move.
 #[derive(Debug, Clone)]
 pub struct Limits {
