@@ -1,7 +1,7 @@
 //! Who may sync, and why.
 
 use super::super::access::{
-    Access, AccessState, AccessWhy, DISCOVERY_S, DeviceAccess, MailboxSettings, Pattern, Rule, Rules, Trait, Traits, decide,
+    Access, AccessError, AccessState, AccessWhy, DISCOVERY_S, DeviceAccess, MailboxSettings, Pattern, Rule, Rules, Trait, Traits, decide,
 };
 use super::{START, device_id, partnership};
 use crate::logic::eas::{DeviceInformation, DeviceType, Version};
@@ -61,6 +61,16 @@ fn the_reason_is_stored_with_the_partnership() {
     assert!(serde_json::from_str::<AccessWhy>(r#"{"because":"rule","about":"model","pattern":"","access":"block"}"#).is_err());
     let settings: MailboxSettings = serde_json::from_str("{}").unwrap();
     assert_eq!(settings, MailboxSettings::default());
+}
+
+#[test]
+fn lists_and_rules_are_bounded() {
+    let ids = |count: usize| (0..count).map(|number| device_id(&number.to_string())).collect();
+    let mailbox = |count| MailboxSettings { allowed_device_ids: ids(count), ..MailboxSettings::default() };
+    assert_eq!(mailbox(1_000).check(), Ok(()));
+    assert_eq!(mailbox(1_001).check(), Err(AccessError::TooManyDeviceIds));
+    let rules = |count| Rules { rules: vec![rule(Trait::Model, "x", Access::Allow); count], default: Access::Allow };
+    assert_eq!((rules(1_000).check(), rules(1_001).check()), (Ok(()), Err(AccessError::TooManyRules)));
 }
 
 #[test]
