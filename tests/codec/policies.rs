@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use pushgate::logic::eas::provision::{PolicyRequest, PolicyType, ProvisionRequest};
 use pushgate::logic::eas::{DeviceId, DeviceInformation, DeviceType, Mailbox, Version};
 use pushgate::logic::policy::provisioning::{Context, Reply, answer};
-use pushgate::logic::policy::{Changes, Kind, Partnership, Policy, PolicyName, Prepared, Setting, Timestamp, Value};
+use pushgate::logic::policy::{Changes, Kind, Partnership, Policy, PolicyName, Prepared, Setting, Timestamp, Value, settings_reference};
 
 const NOW: Timestamp = Timestamp(1_795_379_000);
 
@@ -118,4 +118,14 @@ fn no_password_is_read_as_none() {
     let plain = Policy::new(PolicyName::new("Any").unwrap(), NOW);
     let xml = xml(&first_answer(&plain, Version::V12_0));
     assert!(xml.contains("<DevicePasswordEnabled>0</DevicePasswordEnabled>") && !xml.contains("MinDevicePasswordLength"), "{xml}");
+}
+
+#[test]
+fn the_checked_in_reference_is_the_generated_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policy-settings.md");
+    if std::env::var_os("PUSHGATE_BLESS").is_some() {
+        std::fs::write(path, settings_reference()).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(path).unwrap();
+    assert_eq!(checked_in, settings_reference(), "run PUSHGATE_BLESS=1 cargo test --test codec reference");
 }
