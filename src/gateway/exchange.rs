@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, HeaderName, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, HeaderName, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -19,6 +19,7 @@ use super::Gateway;
 use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
+use super::gate::{Gate, Passage, Who, agent, offer_provision};
 use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, Way, proving};
 use super::parked::{Peer, Recipe};
 use crate::logic::answer::WBXML_TYPE;
@@ -29,6 +30,7 @@ use crate::logic::eas::{
     BodyError, Command, Mailbox, PingAnswer, PingError, PingRequest, Request as EasRequest, Root, Version, root_command, status,
 };
 use crate::logic::hold::{AsOf, Moment};
+use crate::store::Seen;
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::{PINGS_TOTAL, SHED_TOTAL};
 
@@ -57,6 +59,17 @@ pub(super) struct Eas {
     pub(super) request: EasRequest,
     pub(super) credentials: Option<Credentials>,
     pub(super) mailbox: Option<Mailbox>,
+    pub(super) user_agent: Option<HeaderValue>,
+    /// Alarms before the gate looked.
+    pub(super) alarms: u64,
+}
+
+impl Eas {
+    /// Who asks, if that shows.
+    pub(super) fn who(&self) -> Option<Who<'_>> {
+        let mailbox = self.credentials.as_ref().and(self.mailbox.as_ref())?;
+        Some(Who { mailbox, request: &self.request, user_agent: agent(self.user_agent.as_ref()) })
+    }
 }
 
 /// Answers a request. hyper calls this; an error ends the connection.
@@ -92,14 +105,25 @@ impl Exchange {
         let config = &self.gateway.config;
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
         tracing::debug!(command = request.command.name(), device = %request.device_id, "request");
-        let eas = Eas { request, credentials, mailbox };
-        if let Some(again) = self.stage.take_again() {
+        let user_agent = head.headers.get(USER_AGENT).cloned();
+        let alarms = self.gateway.gate.as_ref().map_or(0, Gate::alarm_count);
+        let eas = Eas { request, credentials, mailbox, user_agent, alarms };
+        let again = self.stage.take_again();
+        let body = match self.enter(&head, body, &eas).await {
+            Passage::Passes(body) => body,
+            Passage::Stopped(answer) => return self.done(answer),
+        };
+        if let Some(again) = again {
             return self.ask_again(head, eas, *again).await;
         }
         match eas.request.command {
             Command::Ping => self.ping(head, body, eas).await,
             Command::Sync | Command::FolderSync | Command::FolderCreate | Command::FolderUpdate | Command::FolderDelete => {
                 self.observed(head, body, eas).await
+            }
+            Command::Settings if self.gateway.gate.is_some() => self.settings(head, body, eas).await,
+            Command::GetAttachment | Command::ItemOperations | Command::Search if self.gateway.gate.is_some() => {
+                self.enforced(head, body, eas).await
             }
             _ => self.unobserved(head, body, eas).await,
         }
@@ -135,6 +159,7 @@ impl Exchange {
             metrics::counter!(SHED_TOTAL.name, "limit" => "parked_max").increment(1);
             return self.done(retry_later(StatusCode::SERVICE_UNAVAILABLE, crate::logic::answer::RETRY_AFTER_S));
         }
+        self.note_ping(&eas, &ping);
         let closes = head.version == HttpVersion::HTTP_10 || wants_close(&head.headers);
         self.stage.leave(Hold {
             home: self.gateway.lots.home(mailbox),
@@ -142,6 +167,7 @@ impl Exchange {
             device: eas.request.device_id.clone(),
             ping,
             sync: None,
+            alarms: eas.alarms,
             received: self.received,
             recipe: Recipe::new(&head),
             closes,
@@ -254,7 +280,7 @@ impl Exchange {
 
     /// How the answer gets to the device.
     pub(super) fn way(&self, eas: &Eas) -> Way {
-        Way { stage: self.stage.clone(), is_known: self.is_known(eas) }
+        Way { stage: self.stage.clone(), is_known: self.is_known(eas), noted: self.noting(eas) }
     }
 
     /// Whether the backend accepted these credentials lately.
@@ -312,6 +338,9 @@ impl Exchange {
                 _ => {}
             }
         }
+        if is_done(&response) {
+            self.note(eas, Seen::Attempt);
+        }
         response
     }
 
@@ -333,9 +362,12 @@ impl Exchange {
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
         let claim = self.claim(credentials.as_ref());
         let route = Route { mailbox, command, claim, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
-        let response = self.gateway.backend.forward(head, body, route).await;
+        let mut response = self.gateway.backend.forward(head, body, route).await;
         if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
             self.gateway.verdicts.forget(credentials);
+        }
+        if self.gateway.gate.is_some() && command == "OPTIONS" {
+            offer_provision(response.headers_mut());
         }
         self.done(response)
     }
@@ -411,7 +443,7 @@ fn check_root(first: &[u8], request: &EasRequest) -> Result<(), u16> {
 }
 
 /// Up to 12.1 HTTP 400; from 14.0 the command's own Status (eas-protocol: 2.3).
-fn refuse_body(request: &EasRequest, code: u16) -> Answer {
+pub(super) fn refuse_body(request: &EasRequest, code: u16) -> Answer {
     match status::answer(request.command, code).filter(|_| request.version.has_common_statuses()) {
         Some(body) => wbxml(body),
         None => plain(StatusCode::BAD_REQUEST, "The body is not what the command wants."),
@@ -441,7 +473,7 @@ pub(super) fn wbxml(body: Vec<u8>) -> Answer {
     response
 }
 
-fn plain(status: StatusCode, sentence: &str) -> Answer {
+pub(super) fn plain(status: StatusCode, sentence: &str) -> Answer {
     let mut response = Response::new(full(format!("{sentence}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -69,8 +69,10 @@ impl Writer {
     /// Whether the database cannot write anything at all, as opposed to something in particular.
     fn is_out_of_order(&mut self) -> bool {
         let Some(sql) = self.sql.as_deref_mut() else { return true };
-        super::sql::in_transaction(sql, |sql| sql.execute("UPDATE store_state SET key_mark = ?1 WHERE id = 1", params![self.shared.key.mark()]))
-            .is_err()
+        super::sql::in_transaction(sql, |sql| {
+            sql.execute("UPDATE store_state SET key_mark = ?1 WHERE id = 1", params![self.shared.key.mark()])
+        })
+        .is_err()
     }
 
     /// Writes what was seen since the last time.

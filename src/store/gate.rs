@@ -40,6 +40,7 @@ struct GateRecord {
     last_at: u32,
     version: Version,
     application: Application,
+    declined: Option<Application>,
     access: AccessState,
     flags: u8,
 }
@@ -241,7 +242,8 @@ impl GateMap {
             first_at: short(partnership.first_sync_at),
             last_at: partnership.last_attempt_at.map_or(0, short),
             version: applied.map_or(Version::V2_5, |applied| applied.document.version),
-            application: provisioning.application(),
+            application: applied.map_or(Application::Unknown, |applied| applied.application),
+            declined: provisioning.declined,
             access: partnership.access_state,
             flags: flag(HAS_APPLIED, applied.is_some())
                 | flag(IS_DESCRIBED, partnership.information_at.is_some())
@@ -272,6 +274,7 @@ impl GateMap {
             provisioning: Provisioning {
                 offer: rare.offer,
                 applied,
+                declined: record.declined,
                 asked_at: long(record.asked_at),
                 told_to_describe: has(TOLD_TO_DESCRIBE),
             },

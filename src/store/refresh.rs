@@ -58,7 +58,9 @@ impl Writer {
         let rows = sql.query("SELECT key_mark FROM store_state WHERE id = 1", &[])?;
         let known = rows.first().map(|row| row.some_text(0)).transpose()?.flatten();
         if known.is_some_and(|known| known != mark) {
-            tracing::error!("store.key_file is not the one the recovery passwords were stored with: they cannot be shown until it is restored");
+            tracing::error!(
+                "store.key_file is not the one the recovery passwords were stored with: they cannot be shown until it is restored"
+            );
         }
         Ok(())
     }
@@ -72,7 +74,9 @@ impl Writer {
                 let generation = self::state(sql)?.generation;
                 Snapshot::load(sql, generation)
             })?;
-            self.shared.snapshot.store(Arc::new(snapshot));
+            let snapshot = Arc::new(snapshot);
+            let before = self.shared.snapshot.swap(snapshot.clone());
+            self.shared.alarms.replaced(&before, &snapshot);
         }
         if state.generation > self.generation {
             if self.generation < state.removals_since {
@@ -119,6 +123,7 @@ impl Writer {
             let mailbox = Mailbox::normalise(row.text(0)?, None, false);
             if let (Some(mailbox), Ok(device_id)) = (mailbox, DeviceId::new(row.text(1)?.as_bytes())) {
                 self.shared.gate.remove(&mailbox, &device_id);
+                self.shared.alarms.removed(&mailbox, &device_id);
             }
         }
         let mut after = 0;
@@ -145,6 +150,7 @@ impl Writer {
         for (mailbox, device_id) in &touched.removed {
             queues.forget(self.shared.gate.key(mailbox, device_id));
             self.shared.gate.remove(mailbox, device_id);
+            self.shared.alarms.removed(mailbox, device_id);
         }
         let waiting = waiting(&queues);
         for partnership in &touched.saved {
@@ -164,6 +170,7 @@ impl Writer {
                 gate.put(&ahead);
             }
         }
+        self.shared.alarms.saved(partnership);
     }
 
     /// Once a second.

@@ -188,5 +188,8 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, SqlError> 
 }
 
 pub(super) fn strange(what: &str) -> SqlError {
-    SqlError { fault: Fault::Refused, message: format!("{what} in the database is not as pushgate writes it: the database was changed by hand") }
+    SqlError {
+        fault: Fault::Refused,
+        message: format!("{what} in the database is not as pushgate writes it: the database was changed by hand"),
+    }
 }

@@ -38,7 +38,11 @@ pub(super) struct Writer {
 }
 
 /// Starts the thread; tables are made and everything is loaded when the answer comes.
-pub(super) fn start(place: Place, shared: Arc<Shared>, opened: oneshot::Sender<Result<(), OpenError>>) -> std::io::Result<oneshot::Receiver<()>> {
+pub(super) fn start(
+    place: Place,
+    shared: Arc<Shared>,
+    opened: oneshot::Sender<Result<(), OpenError>>,
+) -> std::io::Result<oneshot::Receiver<()>> {
     let (leaving, left) = oneshot::channel();
     let thread = std::thread::Builder::new().name("store-writer".into());
     thread

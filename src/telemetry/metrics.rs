@@ -226,6 +226,26 @@ pub const INBOX_FULL_TOTAL: Metric = metric(
     &[("note", "change: its lot asks the backend about all its devices, paced; lesson: one device is asked about once more")],
     "Changes and lessons that found no room in a lot's inbox (limits.inbox_max).",
 );
+/// Requests refused before they reached the backend.
+pub const GATE_REFUSALS_TOTAL: Metric = metric(
+    "pushgate_gate_refusals_total",
+    Kind::Counter,
+    Unit::Count,
+    &[(
+        "reason",
+        "user_disabled, blocked, quarantined, discovery, too_many_devices, wipe, not_fully_provisionable, legacy, not_provisioned, refresh, \
+         invalid_key, externally_managed, information_required, slow_down, forbidden_content",
+    )],
+    "Requests refused by policies, access rules and orders to erase.",
+);
+/// Steps of provisioning.
+pub const PROVISIONS_TOTAL: Metric = metric(
+    "pushgate_provisions_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "told_to_describe, offered, acknowledged, declined, wrong_key, wrong_type, wipe_sent, wipe_acknowledged, wipe_failed")],
+    "Provision requests answered by the gateway, by what came of them.",
+);
 /// What waits for the database.
 pub const STORE_QUEUE_LENGTH: Metric = metric(
     "pushgate_store_queue_length",
@@ -251,8 +271,13 @@ pub const STORE_ERRORS_TOTAL: Metric = metric(
     "Failures of the database.",
 );
 /// Whether the database answers.
-pub const STORE_CONNECTED: Metric =
-    metric("pushgate_store_connected", Kind::Gauge, Unit::Count, &[], "1 while the database answers, 0 while devices are served from memory.");
+pub const STORE_CONNECTED: Metric = metric(
+    "pushgate_store_connected",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "1 while the database answers, 0 while devices are served from memory.",
+);
 /// Facts given up.
 pub const STORE_DROPPED_TOTAL: Metric = metric(
     "pushgate_store_dropped_total",
@@ -298,6 +323,8 @@ pub const ALL: &[Metric] = &[
     CANARY_MISSING_TOTAL,
     INTERNAL_REQUESTS_TOTAL,
     INBOX_FULL_TOTAL,
+    GATE_REFUSALS_TOTAL,
+    PROVISIONS_TOTAL,
     STORE_QUEUE_LENGTH,
     STORE_FLUSH_SECONDS,
     STORE_ERRORS_TOTAL,

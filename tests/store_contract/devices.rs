@@ -30,7 +30,8 @@ async fn what_is_seen_is_written_within_the_flush_time(database: Database) {
     tells(Seen::Synced(1));
     eventually("the success is written", async || stored().await.is_some_and(|device| device.last_success_at.is_some())).await;
     let second = stored().await.unwrap();
-    let kept = Partnership { last_attempt_at: second.last_attempt_at, last_success_at: second.last_success_at, last_sync_status: None, ..first };
+    let kept =
+        Partnership { last_attempt_at: second.last_attempt_at, last_success_at: second.last_success_at, last_sync_status: None, ..first };
     assert_eq!(second, kept, "what was not seen again stays");
 }
 

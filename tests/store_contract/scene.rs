@@ -49,9 +49,7 @@ impl Database {
     /// Statements by another program.
     pub fn by_hand(&self, sql: &str) -> Result<(), String> {
         match &self.url {
-            StoreUrl::Sqlite(path) => {
-                rusqlite::Connection::open(path).unwrap().execute_batch(sql).map_err(|error| error.to_string())
-            }
+            StoreUrl::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).map_err(|error| error.to_string()),
             StoreUrl::Postgres(url) => postgres::by_hand(url.reveal(), sql),
         }
     }

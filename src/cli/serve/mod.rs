@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::gateway::tls::Acceptor;
 use crate::gateway::{Gateway, open_files};
 use crate::notify::{Intake, Supervisor};
+use crate::store::Store;
 use crate::telemetry;
 use seams::{InternalTls, Sink, View};
 
@@ -77,6 +78,8 @@ pub struct Running {
     pub token: String,
     /// The data plane.
     pub gateway: Arc<Gateway>,
+    /// Partnerships, policies, the audit trail.
+    pub store: Store,
     tasks: Vec<JoinHandle<()>>,
     internal_task: (oneshot::Sender<()>, JoinHandle<io::Result<()>>),
 }
@@ -92,7 +95,8 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
     let internal_listener = TcpListener::bind(config.internal.address).await;
     let internal_listener =
         internal_listener.map_err(|error| anyhow::anyhow!("cannot listen on internal.address {}: {error}", config.internal.address))?;
-    let gateway = Gateway::start(config, acceptor)?;
+    let store = Store::open(&config.store).await?;
+    let gateway = Gateway::start(config, acceptor, store.clone())?;
     let listeners = gateway.bind()?;
     let https = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
 
@@ -119,13 +123,15 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
     } else {
         tokio::spawn(admin::serve(internal_listener, InternalTls(gateway.clone()), router, leaving))
     };
-    Ok(Running { https, internal, token: token_text, gateway, tasks, internal_task: (leave, internal_task) })
+    Ok(Running { https, internal, token: token_text, gateway, store, tasks, internal_task: (leave, internal_task) })
 }
 
 impl Running {
     /// Answers held Pings over `drain.drain_s`, ends what is active, and stops. The internal address goes last.
     pub async fn drain(self) {
         self.gateway.drain().await;
+        // What the last devices did is written before the process ends.
+        self.store.close().await;
         self.tasks.iter().for_each(JoinHandle::abort);
         let (leave, task) = self.internal_task;
         drop(leave);

@@ -8,6 +8,7 @@ mod answers;
 mod behaviour;
 mod error;
 pub mod http_client;
+mod provisioning;
 mod query;
 mod requests;
 mod stream;
@@ -24,6 +25,7 @@ pub use self::answers::{FolderSyncAnswer, OptionsAnswer, ServerFolder, SyncAnswe
 pub use self::behaviour::{Behaviour, Event, HELD_AFTER, Observer};
 pub use self::error::DeviceError;
 pub use self::http_client::HttpAnswer;
+pub use self::provisioning::{Obeys, Provisioned};
 pub use self::requests::SyncWish;
 use self::requests::sync_body;
 use self::stream::Stream;

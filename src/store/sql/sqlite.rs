@@ -107,9 +107,13 @@ impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> Self {
         let fault = match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => Fault::Busy,
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig | ErrorCode::ParameterOutOfRange | ErrorCode::Unknown) => {
-                Fault::Refused
-            },
+            Some(
+                ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
+                | ErrorCode::Unknown,
+            ) => Fault::Refused,
             Some(_) => Fault::Lost,
             None => Fault::Refused,
         };

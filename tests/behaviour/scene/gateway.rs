@@ -57,7 +57,10 @@ impl GatewayBuilder {
 
     pub async fn start(mut self) -> Gateway {
         let directory = tempfile::tempdir().unwrap();
-        self = self.set("internal.token_file", format!("{:?}", directory.path().join("token")));
+        for (key, file) in [("internal.token_file", "token"), ("store.key_file", "key")] {
+            self = self.set(key, format!("{:?}", directory.path().join(file)));
+        }
+        self = self.set("store.url", format!("\"sqlite:{}\"", directory.path().join("store.db").display()));
         let mut text = String::new();
         for (key, value) in &self.keys {
             text += &format!("{key} = {value}\n");
@@ -160,6 +163,11 @@ impl Gateway {
         let text = String::from_utf8(answer.body).unwrap();
         let samples = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(labels));
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Partnerships and policies.
+    pub fn store(&self) -> &pushgate::store::Store {
+        &self.running.as_ref().unwrap().store
     }
 
     pub fn inner(&self) -> &pushgate::gateway::Gateway {
