@@ -24,6 +24,7 @@ mod observe;
 pub mod open_files;
 mod parked;
 mod proxy_protocol;
+mod reading;
 mod sync_memory;
 pub mod tls;
 

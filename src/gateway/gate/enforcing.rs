@@ -12,13 +12,14 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use crate::config::limits::ATTACHMENT_READ_BYTES_MAX;
 use crate::gateway::backend::{AnswerBody, BackendBody, BoxError};
 use crate::gateway::body::{Collected, Peeked, collect, full, inflated, peek};
-use crate::gateway::exchange::{Answer, Eas, Exchange, plain, refuse_body, wbxml};
+use crate::gateway::exchange::{Answer, Eas, Exchange, plain, wbxml};
+use crate::gateway::reading::{check_root, refuse_body};
 use crate::logic::eas::status;
 use crate::logic::policy::enforce::{self, Enforcement, Refused};
 use crate::telemetry::metrics::GATE_REFUSALS_TOTAL;
 
 impl Exchange {
-    /// GetAttachment, ItemOperations or Search, if the mailbox has a policy that could forbid it; else the body comes back.
+    /// GetAttachment, ItemOperations or Search: what the mailbox's policy forbids ends here.
     pub(crate) async fn enforced(self, mut head: request::Parts, body: Incoming, eas: Eas) -> Answer {
         let limits = &self.gateway.config.limits;
         let wire = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
@@ -29,6 +30,9 @@ impl Exchange {
         let Some(body) = inflated(&head.headers, &wire, limits.inspected_body_bytes_max) else {
             return self.done(refuse_body(&eas.request, status::INVALID_WBXML));
         };
+        if let Err(code) = check_root(&body, &eas.request) {
+            return self.done(refuse_body(&eas.request, code));
+        }
         let enforcement = match self.enforcement(&eas, &body) {
             Ok(enforcement) => enforcement,
             Err(error) => return self.refuse_malformed(&eas, error),

@@ -52,14 +52,16 @@ impl Exchange {
             }
             return Passage::Passes(body);
         }
-        let standing = match self.standing(head, eas, &found).await {
-            Ok(standing) => standing,
-            Err(answer) => return Passage::Stopped(*answer),
-        };
         match decision {
             Decision::Pass => Passage::Passes(body),
-            Decision::Provision => Passage::Stopped(self.provision(gate, head, body, &who, standing).await),
+            Decision::Provision => {
+                Passage::Stopped(self.provision(gate, head, body, (&who, eas, &found)).await.unwrap_or_else(|answer| *answer))
+            }
             Decision::Refuse(refusal) => {
+                let standing = match self.standing(head, eas, &found).await {
+                    Ok(standing) => standing,
+                    Err(answer) => return Passage::Stopped(*answer),
+                };
                 let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.now(), |steps| *steps);
                 if gate::passes_anyway(refusal, &known, &steps) {
                     return Passage::Passes(body);
@@ -70,6 +72,18 @@ impl Exchange {
                 Passage::Stopped(gate.refuse(&who, refusal))
             }
         }
+    }
+
+    async fn provision(
+        &self,
+        gate: &Gate,
+        head: &request::Parts,
+        body: Incoming,
+        (who, eas, found): (&Who<'_>, &Eas, &Found),
+    ) -> Result<Answer, Box<Answer>> {
+        let request = self.read_provision(head, body, who).await?;
+        let standing = self.standing(head, eas, found).await?;
+        Ok(gate.provision(who, &request, standing).await)
     }
 
     /// Whether the credentials are good; the answer that says no is the backend's.

@@ -6,7 +6,8 @@ use hyper::body::Incoming;
 use super::entrance::Standing;
 use super::{Gate, Who, beginning};
 use crate::gateway::body::{Collected, collect, inflated};
-use crate::gateway::exchange::{Answer, Exchange, plain, refuse_body, retry_later, wbxml};
+use crate::gateway::exchange::{Answer, Exchange, plain, retry_later, wbxml};
+use crate::gateway::reading::{refuse_body, refuse_malformed};
 use crate::logic::eas::provision::ProvisionRequest;
 use crate::logic::eas::status;
 use crate::logic::policy::Partnership;
@@ -17,28 +18,32 @@ use crate::store::{DeviceChange, Recorded};
 use crate::telemetry::metrics::PROVISIONS_TOTAL;
 
 impl Exchange {
-    pub(super) async fn provision(&self, gate: &Gate, head: &request::Parts, body: Incoming, who: &Who<'_>, standing: Standing) -> Answer {
+    /// Reads a Provision; what is none is not worth a question about its sender.
+    pub(super) async fn read_provision(
+        &self,
+        head: &request::Parts,
+        body: Incoming,
+        who: &Who<'_>,
+    ) -> Result<ProvisionRequest, Box<Answer>> {
         let limits = &self.gateway.config.limits;
         let body = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
             Ok(Collected::Whole(body)) => inflated(&head.headers, &body, limits.inspected_body_bytes_max),
             Ok(Collected::More(_)) => None,
-            Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early."),
+            Err(_) => return Err(Box::new(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early."))),
         };
-        let Some(body) = body else { return refuse_body(who.request, status::INVALID_WBXML) };
+        let Some(body) = body else { return Err(Box::new(refuse_body(who.request, status::INVALID_WBXML))) };
         // No body at all asks the same as an empty Provision.
         let request = if body.is_empty() { Ok(ProvisionRequest::default()) } else { ProvisionRequest::parse(&body) };
-        match request {
-            Ok(request) => gate.provision(who, &request, standing).await,
-            Err(error) => {
-                tracing::debug!(%error, "refused: malformed Provision");
-                refuse_body(who.request, status::INVALID_XML)
-            }
-        }
+        request.map_err(|error| {
+            tracing::debug!(%error, "refused: malformed Provision");
+            Box::new(refuse_malformed(who.request, &error))
+        })
     }
 }
 
 impl Gate {
-    async fn provision(&self, who: &Who<'_>, request: &ProvisionRequest, standing: Standing) -> Answer {
+    /// Answers it, once what it changes is stored.
+    pub(super) async fn provision(&self, who: &Who<'_>, request: &ProvisionRequest, standing: Standing) -> Answer {
         let now = self.now();
         // As it is now: reading the body may have taken a while.
         let found = self.find(who);

@@ -57,10 +57,11 @@ impl GatewayBuilder {
 
     pub async fn start(mut self) -> Gateway {
         let directory = tempfile::tempdir().unwrap();
-        for (key, file) in [("internal.token_file", "token"), ("store.key_file", "key")] {
-            self = self.set(key, format!("{:?}", directory.path().join(file)));
-        }
-        self = self.set("store.url", format!("\"sqlite:{}\"", directory.path().join("store.db").display()));
+        let file = |name: &str| directory.path().join(name).display().to_string();
+        self = self.set("internal.token_file", format!("{:?}", file("token")));
+        // Several gateways may share these.
+        self.keys.entry("store.url".into()).or_insert_with(|| format!("\"sqlite:{}\"", file("store.db")));
+        self.keys.entry("store.key_file".into()).or_insert_with(|| format!("{:?}", file("key")));
         let mut text = String::new();
         for (key, value) in &self.keys {
             text += &format!("{key} = {value}\n");
