@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::entry::{Entry, GONE, NESTED, WATCHED};
 use super::{FolderTable, View, id_of};
 use crate::config::limits::TABLE_FOLDERS_MAX;
-use crate::logic::eas::folder_sync::{Folder, FolderChange};
+use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderType};
 use crate::logic::eas::{Class, FolderId};
 use crate::logic::hold::path;
 
@@ -147,10 +147,15 @@ impl Edit<'_> {
 
     /// Puts a folder where FolderSync says. Returns whether its path is another than before.
     fn place(&mut self, Folder { id, parent, name, kind }: &Folder) -> bool {
+        let known = |id: &str| self.rows.iter().find(|(known, _)| known == id);
+        let kind = match *kind {
+            FolderType::UNSAID => FolderType(known(id.as_str()).map_or(0, |(_, e)| e.folder_type())),
+            kind => kind,
+        };
         let parent = Some(parent.as_str()).filter(|p| *p != "0");
         let above = match parent {
             None => path::ROOT,
-            Some(parent) => self.rows.iter().find(|(known, e)| known == parent && e.flags & GONE == 0).map_or(0, |(_, e)| e.path),
+            Some(parent) => known(parent).filter(|(_, e)| e.flags & GONE == 0).map_or(0, |(_, e)| e.path),
         };
         let is_nested = parent.is_some() && kind.0 != INBOX_TYPE;
         let last_number = self.last_number;
