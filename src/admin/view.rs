@@ -14,6 +14,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait GatewayView: Send + Sync + 'static {
     /// Counters and gauges of this moment; answers at once.
     fn status(&self) -> Status;
+    /// Sets the gauges that `/metrics` is about to show.
+    fn refresh_gauges(&self);
     /// Held Pings that match, at most `filter.limit`; asks the lots.
     fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>>;
     /// Whether a balancer should send devices here.

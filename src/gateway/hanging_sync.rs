@@ -33,6 +33,7 @@ use crate::logic::decide::{SyncRefusal, decide_sync};
 use crate::logic::eas::sync::{Quiet, SyncAnswer, SyncRequest, without_wait};
 use crate::logic::eas::sync_repeat::{complete, with_keys, without_commands};
 use crate::logic::eas::{BodyError, Class, Mailbox, PingFolder, PingRequest};
+use crate::logic::hold::trials::Heard;
 use crate::telemetry::metrics::{HANGING_SYNCS_TOTAL, SHED_TOTAL};
 
 /// A Sync as it came: on the wire, unpacked, read.
@@ -146,7 +147,9 @@ impl Exchange {
         let body = if full.sent.is_empty() { BackendBody::Empty } else { BackendBody::Replayable(full.sent.clone()) };
         let watcher = SyncWatcher::new(pupil, (asked, as_of), eas.request.version, self.way(&eas));
         let response = self.ask(head, body, &eas, self.route_to(&eas)).await;
-        drop(place);
+        if let Some(mut place) = place {
+            place.heard(if response.status().is_server_error() { Heard::Silence } else { Heard::Answer });
+        }
         // Strangers leave nothing behind.
         if !is_done(&response) || !self.is_known(&eas) {
             return self.deliver(response, Some(Box::new(watcher)));

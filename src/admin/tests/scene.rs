@@ -48,6 +48,8 @@ pub(crate) struct View {
 }
 
 impl GatewayView for View {
+    fn refresh_gauges(&self) {}
+
     fn status(&self) -> Status {
         Status { version: "9.9".into(), held: 3, wakes_per_s: 1.5, ..Status::default() }
     }

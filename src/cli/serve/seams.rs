@@ -56,16 +56,11 @@ impl View {
         View { gateway, supervisor, rate: Arc::default() }
     }
 
-    /// Keeps gauges and the wake rate current, once a second, for ever.
+    /// Keeps the wake rate current, once a second, for ever.
     pub(super) async fn refresh(self) {
-        let (held, connections) = (metrics::gauge!(PINGS_HELD.name), metrics::gauge!(CONNECTIONS.name));
-        let in_doubt = metrics::gauge!(PINGS_IN_DOUBT.name);
         let (mut wakes, mut at) = (self.wakes(), Instant::now());
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            held.set(self.gateway.lots.held() as f64);
-            in_doubt.set(self.gateway.lots.in_doubt() as f64);
-            connections.set(self.gateway.connections() as f64);
             let now_wakes = self.wakes();
             *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = (now_wakes - wakes) as f64 / at.elapsed().as_secs_f64();
             (wakes, at) = (now_wakes, Instant::now());
@@ -78,6 +73,12 @@ impl View {
 }
 
 impl GatewayView for View {
+    fn refresh_gauges(&self) {
+        metrics::gauge!(PINGS_HELD.name).set(self.gateway.lots.held() as f64);
+        metrics::gauge!(PINGS_IN_DOUBT.name).set(self.gateway.lots.in_doubt() as f64);
+        metrics::gauge!(CONNECTIONS.name).set(self.gateway.connections() as f64);
+    }
+
     fn status(&self) -> Status {
         let lots = &self.gateway.lots;
         let percentiles = lots.wake_percentiles_ms();
@@ -135,6 +136,7 @@ impl GatewayView for View {
         let lots = &self.gateway.lots;
         let checks_running = self.gateway.checks_running();
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
+        details.extend(sources::failing_checks(lots.check_pause()));
         Readiness { ready, details }
     }
 }

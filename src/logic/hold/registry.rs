@@ -58,7 +58,7 @@ pub struct Device {
     pub hierarchy_fresh: u64,
     /// When a FolderSync or a check proved it, seconds; none yet.
     pub hierarchy_proven_s: Option<u32>,
-    /// Tick of its turn to be told to Sync because of doubt; 0: none. A Ping sent anew keeps it.
+    /// Tick of its turn to be told to Sync because of doubt (if no check clears it before); 0: none. A Ping sent anew keeps it.
     pub turn: u32,
     /// Its place in what is spread out over devices.
     pub spread: u8,

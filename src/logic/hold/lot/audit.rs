@@ -1,5 +1,7 @@
 //! Do all the books agree? For tests and the simulation; a scan over everything.
 
+use std::cmp::Reverse;
+
 use super::{Awaits, Lot};
 use crate::logic::hold::registry::DeviceIndex;
 
@@ -42,7 +44,7 @@ impl<C> Lot<C> {
             if holder.is_none_or(|device| device.held != Some(key)) {
                 return Err(format!("{key:?} is held for a device that is not held there"));
             }
-            if slot.awaits == Awaits::Permit && !self.checks.contains(&key) {
+            if slot.awaits == Awaits::Permit && !self.checks.iter().any(|Reverse((_, slot))| *slot == key) {
                 return Err(format!("{key:?} waits for a check in no queue"));
             }
         }

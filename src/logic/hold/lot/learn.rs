@@ -115,9 +115,19 @@ impl<C> Lot<C> {
         }
     }
 
+    /// Reports were lost on their way here, all of them before this new number: whatever was proven before it is in doubt.
+    pub fn reports_lost(&mut self, number: u64, now: Moment) {
+        if self.options.guards.full_inbox {
+            self.last_number = self.last_number.max(number);
+            self.set_coverage(Coverage { epoch: number, ..self.options.coverage }, now);
+        }
+    }
+
     /// What the sources cover, or since when, changed: every held Ping is looked at again.
     pub fn set_coverage(&mut self, coverage: Coverage, now: Moment) {
-        self.options.coverage = coverage;
+        // The sources know of their own gaps only, not of what got lost here since.
+        let epoch = coverage.epoch.max(self.options.coverage.epoch);
+        self.options.coverage = Coverage { epoch, ..coverage };
         let held: Vec<SlotKey> = self.slots.iter().filter(|(_, s)| s.held.is_some()).map(|(key, _)| key).collect();
         for slot in held {
             self.judge(slot, None, now);

@@ -20,7 +20,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::moment::Moment;
@@ -90,8 +91,8 @@ pub struct Lot<C> {
     wheel: Wheel,
     registry: Registry,
     outputs: VecDeque<Output>,
-    /// Slots that await a permit, oldest first; some no longer do.
-    checks: VecDeque<SlotKey>,
+    /// Slots that await a permit, by the tick of their doubt; some no longer do.
+    checks: BinaryHeap<Reverse<(u32, SlotKey)>>,
     fired: Vec<u32>,
     held: usize,
     held_syncs: usize,
@@ -114,7 +115,7 @@ impl<C> Lot<C> {
             wheel: Wheel::default(),
             registry: Registry::default(),
             outputs: VecDeque::new(),
-            checks: VecDeque::new(),
+            checks: BinaryHeap::new(),
             fired: Vec::new(),
             held: 0,
             held_syncs: 0,
