@@ -246,10 +246,9 @@ impl Lots {
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
         let is_repeated = matches!(fact, Fact::Synced { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
+        let Err(note) = self.0.doors[home.lot].try_send(note) else { return };
         if is_repeated {
-            if self.0.doors[home.lot].try_send(note).is_err() {
-                metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
-            }
+            metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
         } else if let Ok(runtime) = Handle::try_current() {
             // Without a runtime the process is leaving, and the lots with it.
             self.send_later(home.lot, note, &runtime);
