@@ -309,7 +309,7 @@ impl World {
             self.close_device_end(id);
         }
         for request in waiting {
-            let is_ping = self.requests.get(&request).is_some_and(|r| matches!(r.what, What::Ping(_)));
+            let is_ping = self.requests.get(&request).is_some_and(|r| matches!(r.what, What::Ping(_) | What::Hang { .. }));
             let ms = if is_ping { 20 } else { 200 };
             self.after_ms(ms, Event::Reply { request, reply: Reply::Broken });
         }

@@ -60,6 +60,17 @@ impl Awaits {
     }
 }
 
+/// What the shell keeps for asking the backend on behalf of what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CheckedBy {
+    /// Nothing.
+    Nobody,
+    /// A Ping of the device.
+    Ping,
+    /// The Sync itself, which says nothing of the list of folders.
+    Sync,
+}
+
 /// An idle connection may stay this long once the process leaves: its last answer is on its way.
 const IDLE_WHEN_LEAVING: Duration = Duration::from_secs(1);
 
@@ -72,8 +83,7 @@ struct Slot<C> {
     expires: u32,
     heartbeat_s: u16,
     awaits: Awaits,
-    /// The shell keeps what a check needs.
-    can_check: bool,
+    checked_by: CheckedBy,
 }
 
 impl<C> Links for Slab<Slot<C>> {
@@ -219,7 +229,7 @@ impl<C> Lot<C> {
         }
         match self.register(slot, key, (&ping, kind), received, now) {
             Ok(heartbeat_s) => {
-                let needs_checks = self.slots.get(slot).is_some_and(|s| s.can_check);
+                let needs_checks = self.slots.get(slot).is_some_and(|s| s.checked_by != CheckedBy::Nobody);
                 self.outputs.push_back(Output::Held { slot, heartbeat_s, needs_checks });
                 self.judge(slot, None, now);
             }
@@ -290,7 +300,15 @@ impl<C> Lot<C> {
 
     fn insert(&mut self, connection: C) -> SlotKey {
         let awaits = Awaits::ProofEnd;
-        self.slots.insert(Slot { connection, link: Link::default(), held: None, expires: 0, heartbeat_s: 0, awaits, can_check: false })
+        self.slots.insert(Slot {
+            connection,
+            link: Link::default(),
+            held: None,
+            expires: 0,
+            heartbeat_s: 0,
+            awaits,
+            checked_by: CheckedBy::Nobody,
+        })
     }
 
     /// The record of a device, made when it is new.
@@ -322,12 +340,16 @@ impl<C> Lot<C> {
             device.has_folders = is_ping;
         }
         device.held = Some(slot);
-        let can_check = !is_ping || self.options.may_check(device);
+        let checked_by = match kind {
+            HoldKind::Sync => CheckedBy::Sync,
+            HoldKind::Ping if self.options.may_check(device) => CheckedBy::Ping,
+            HoldKind::Ping => CheckedBy::Nobody,
+        };
         if let Some(found) = self.slots.get_mut(slot) {
             found.held = Some(DeviceIndex::of(key));
             found.heartbeat_s = heartbeat_s as u16;
             found.expires = (received + Duration::from_secs(u64::from(heartbeat_s))).tick();
-            found.can_check = can_check;
+            found.checked_by = checked_by;
             self.held += 1;
         }
         Ok(heartbeat_s)
