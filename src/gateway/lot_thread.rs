@@ -230,6 +230,10 @@ impl LotThread {
             Fact::Expect(ids) => self.lot.expect(&who, ids.iter().map(|id| id.as_str()), now),
             Fact::Synced { folders, as_of } => self.lot.synced(&who, folders.iter().map(|(id, traits)| (id.as_str(), *traits)), as_of, now),
             Fact::Learnt { is_full, changes, as_of } => self.lot.learnt(&who, is_full, &changes, as_of, now),
+            Fact::Unreadable => self.lot.lose_paths(&who, now),
+            Fact::Undelivered { folders, has_folder_list, number } => {
+                self.lot.undelivered(&who, &folders, has_folder_list, number, now);
+            }
         }
     }
 
@@ -394,6 +398,7 @@ impl LotThread {
     fn publish(&mut self) {
         let figures = &self.door().figures;
         figures.held.store(self.lot.held_count(), Ordering::Relaxed);
+        figures.held_syncs.store(self.lot.held_sync_count(), Ordering::Relaxed);
         figures.idle.store(self.lot.idle_count(), Ordering::Relaxed);
         figures.devices.store(self.lot.registry().device_count(), Ordering::Relaxed);
         figures.mailboxes.store(self.lot.registry().mailbox_count(), Ordering::Relaxed);

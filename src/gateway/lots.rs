@@ -74,12 +74,15 @@ pub(crate) enum Fact {
     Expect(Vec<FolderId>),
     Synced { folders: Vec<(FolderId, SyncTraits)>, as_of: AsOf },
     Learnt { is_full: bool, changes: Vec<FolderChange>, as_of: u64 },
+    Unreadable,
+    Undelivered { folders: Vec<FolderId>, has_folder_list: bool, number: u64 },
 }
 
 /// A lot's figures: written by its thread, read by anybody.
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) held: AtomicUsize,
+    pub(crate) held_syncs: AtomicUsize,
     pub(crate) idle: AtomicUsize,
     pub(crate) devices: AtomicUsize,
     pub(crate) mailboxes: AtomicUsize,
@@ -208,6 +211,12 @@ impl Lots {
         AsOf { number: self.0.number.load(Ordering::SeqCst), at: self.now() }
     }
 
+    /// As [`Lots::as_of`], for a request whose answer is on its way for a while: the number after it stays free, so that the loss
+    /// of the answer is newer than what the request was as of, and older than what any later request is as of.
+    pub(crate) fn as_of_request(&self) -> AsOf {
+        AsOf { number: self.0.number.fetch_add(1, Ordering::SeqCst), at: self.now() }
+    }
+
     /// A new number, above all that were read before.
     pub(crate) fn next_number(&self) -> u64 {
         self.0.number.fetch_add(1, Ordering::SeqCst) + 1
@@ -232,14 +241,17 @@ impl Lots {
     }
 
     /// As [`Lots::learn`], from where nobody can wait. A full inbox loses what a Sync proved, which costs one check or Sync
-    /// later; what a FolderSync taught is never repeated, so it waits in a task (at most one for each exchange that ends).
+    /// later; what a FolderSync taught, or that a device is behind, is never repeated, so it waits in a task (at most one for each
+    /// exchange that ends).
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
-        let is_repeated = !matches!(fact, Fact::Learnt { .. });
+        let is_repeated = matches!(fact, Fact::Synced { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
-        if !is_repeated {
-            self.send_later(home.lot, note, &Handle::current());
-        } else if self.0.doors[home.lot].try_send(note).is_err() {
+        let Err(note) = self.0.doors[home.lot].try_send(note) else { return };
+        if is_repeated {
             metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
+        } else if let Ok(runtime) = Handle::try_current() {
+            // Without a runtime the process is leaving, and the lots with it.
+            self.send_later(home.lot, note, &runtime);
         }
     }
 
@@ -300,6 +312,11 @@ impl Lots {
     /// Held Pings.
     pub(crate) fn held(&self) -> usize {
         self.0.doors.iter().map(|door| door.figures.held.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Those of them that are hanging Syncs.
+    pub(crate) fn held_syncs(&self) -> usize {
+        self.0.doors.iter().map(|door| door.figures.held_syncs.load(Ordering::Relaxed)).sum()
     }
 
     /// Held Pings that wait for a check.

@@ -71,6 +71,22 @@ pub const HANGING_SYNCS_TOTAL: Metric = metric(
     )],
     "Holds of hanging Syncs that ended, by how.",
 );
+/// Answers that got lost.
+pub const ANSWERS_UNDELIVERED_TOTAL: Metric = metric(
+    "pushgate_answers_undelivered_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Answers to Sync or FolderSync that a device never got, so that it is told of their changes again.",
+);
+/// Folder lists that are not understood.
+pub const FOLDER_LISTS_UNREADABLE_TOTAL: Metric = metric(
+    "pushgate_folder_lists_unreadable_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Answers to FolderSync that could not be read: their devices are woken by class instead of by folder name until one can.",
+);
 /// From notification to answer.
 pub const WAKE_SECONDS: Metric = metric(
     "pushgate_wake_seconds",
@@ -225,6 +241,8 @@ pub const ALL: &[Metric] = &[
     PINGS_IN_DOUBT,
     PINGS_TOTAL,
     HANGING_SYNCS_TOTAL,
+    ANSWERS_UNDELIVERED_TOTAL,
+    FOLDER_LISTS_UNREADABLE_TOTAL,
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,
     HOLD_SECONDS,

@@ -85,6 +85,13 @@ impl Device {
             (self.hierarchy_fresh, self.hierarchy_proven_s) = (as_of, Some(now_s));
         }
     }
+
+    /// Changes of the folder list up to this number never arrived, unless a later answer brought them.
+    pub fn miss_hierarchy(&mut self, number: u64) {
+        if self.hierarchy_proven_s.is_none() || self.hierarchy_fresh < number {
+            self.hierarchy_change = self.hierarchy_change.max(number).max(self.hierarchy_fresh + 1);
+        }
+    }
 }
 
 /// All mailboxes and devices of a lot.

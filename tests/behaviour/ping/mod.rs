@@ -1,5 +1,6 @@
 //! Pings: held, woken, answered.
 
+mod folder_lists;
 mod full_inbox;
 mod identity;
 mod remembering;

@@ -75,6 +75,18 @@ impl FolderTable {
         }
     }
 
+    /// The tree changed in a way that could not be read: any mail folder may be called anything, so all are served by their class (and
+    /// special ones by their type) until a whole list is read. What was reported meanwhile may have been put down to the wrong one.
+    /// A path says Email: other folders keep theirs, since without it no path would find them.
+    pub fn lose_paths(&mut self, last_number: u64) {
+        self.is_complete = false;
+        // Nothing but the Inbox is called INBOX, and it cannot be renamed.
+        for entry in self.entries.iter_mut().filter(|e| e.path != 0 && e.may_be_email() && e.folder_type() != INBOX_TYPE) {
+            entry.path = 0;
+            entry.lose_proof(last_number);
+        }
+    }
+
     /// Grows and shrinks through plain vectors; the table itself stays two exact allocations.
     fn edit(&mut self, last_number: u64, change: impl FnOnce(&mut Edit<'_>)) {
         let ids = std::mem::take(&mut self.ids);

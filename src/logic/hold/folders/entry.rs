@@ -97,6 +97,13 @@ impl Entry {
         self.flags &= !SENT;
     }
 
+    /// What changed up to this number was on its way to the device and got lost, unless a later answer brought it.
+    pub(super) fn mark_undelivered(&mut self, number: u64) {
+        if self.flags & PROVEN == 0 || self.fresh < number {
+            self.mark_found(number.max(self.fresh + 1));
+        }
+    }
+
     pub(super) fn is_dirty(&self, view: &View<'_>) -> bool {
         self.is_changed() && !(self.flags & SENT != 0 && view.now_s < self.echo_ends_s(view.coverage))
     }

@@ -170,6 +170,13 @@ impl FolderTable {
         }
     }
 
+    /// An answer about this folder never arrived; see [`super::Lot::undelivered`].
+    pub fn mark_undelivered(&mut self, id: &str, number: u64) {
+        if let Some(index) = self.find(id) {
+            self.entries[index].mark_undelivered(number);
+        }
+    }
+
     /// Ids of watched folders that changed.
     pub fn dirty<'a>(&'a self, view: &'a View<'a>) -> impl Iterator<Item = &'a str> {
         self.entries.iter().filter(|e| e.flags & WATCHED != 0 && e.is_dirty(view)).map(|e| self.id(e))

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Awaits, Lot};
+use super::{Awaits, CheckedBy, Lot};
 use crate::logic::hold::registry::DeviceIndex;
 
 impl<C> Lot<C> {
@@ -14,7 +14,13 @@ impl<C> Lot<C> {
         let held = self.slots.iter().filter(|(_, s)| s.held.is_some()).count();
         let in_doubt = self.slots.iter().filter(|(_, s)| s.awaits.is_doubt()).count();
         let wanted = self.slots.iter().filter(|(_, s)| s.awaits == Awaits::Permit).count();
-        let counters = [("held", self.held, held), ("in doubt", self.in_doubt, in_doubt), ("checks wanted", self.checks_wanted, wanted)];
+        let syncs = self.slots.iter().filter(|(_, s)| s.held.is_some() && s.checked_by == CheckedBy::Sync).count();
+        let counters = [
+            ("held", self.held, held),
+            ("held Syncs", self.held_syncs, syncs),
+            ("in doubt", self.in_doubt, in_doubt),
+            ("checks wanted", self.checks_wanted, wanted),
+        ];
         for (name, counted, found) in counters {
             if counted != found {
                 return Err(format!("{name}: counted {counted}, found {found}"));

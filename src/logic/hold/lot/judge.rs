@@ -130,8 +130,9 @@ impl<C> Lot<C> {
     /// Gives a device in doubt its turn; one that had a turn and pings anew keeps it, or it might never come to it.
     fn take_turn(&mut self, slot: SlotKey, key: DeviceKey, cause: Option<Moment>, now: Moment) -> bool {
         let Some(device) = self.registry.device_mut(key) else { return false };
-        if device.turn <= now.tick() {
-            let turn = self.next_turn.max(now);
+        let turn = self.next_turn.max(now);
+        // Later than the last turn given is only what a check was waited for.
+        if device.turn <= now.tick() || device.turn > turn.tick() {
             // Between three and five quarters of the gap: processes and lots that began together drift apart.
             self.next_turn = turn + self.options.resolve_gap * (768 + 2 * u32::from(device.spread)) / 1_024;
             device.turn = turn.tick();

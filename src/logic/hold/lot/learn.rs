@@ -1,6 +1,7 @@
 //! What sources report and passing traffic teaches.
 
 use super::{Awaits, Lot};
+use crate::logic::eas::FolderId;
 use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::hold::change::{MailboxChange, Scope};
 use crate::logic::hold::folders::{AsOf, Coverage, SyncTraits};
@@ -81,6 +82,34 @@ impl<C> Lot<C> {
             device.unheeded = 0;
         }
         device.folders.learn(is_full, changes, last_number);
+        if let Some(slot) = device.held {
+            self.judge(slot, None, now);
+        }
+    }
+
+    /// An answer that had something for the device in these folders (and changes of its folder list) never arrived. `number` is above
+    /// what its request was as of, and at or under what every later one is as of.
+    pub fn undelivered(&mut self, who: &Who<'_>, folders: &[FolderId], has_folder_list: bool, number: u64, now: Moment) {
+        let last_number = self.last_number;
+        let Some(device) = self.device(who, now).and_then(|key| self.registry.device_mut(key)) else { return };
+        // A device that is new here is behind in folders that nobody announced.
+        device.folders.expect(folders.iter().map(FolderId::as_str), last_number);
+        for id in folders {
+            device.folders.mark_undelivered(id.as_str(), number);
+        }
+        if has_folder_list {
+            device.miss_hierarchy(number);
+        }
+        if let Some(slot) = device.held {
+            self.judge(slot, None, now);
+        }
+    }
+
+    /// A FolderSync's answer could not be read: which folder is called what is not known until a whole list is.
+    pub fn lose_paths(&mut self, who: &Who<'_>, now: Moment) {
+        let last_number = self.last_number;
+        let Some(device) = self.registry.find(who).and_then(|key| self.registry.device_mut(key)) else { return };
+        device.folders.lose_paths(last_number);
         if let Some(slot) = device.held {
             self.judge(slot, None, now);
         }

@@ -103,6 +103,7 @@ pub struct Lot<C> {
     checks: BinaryHeap<Reverse<(u32, SlotKey)>>,
     fired: Vec<u32>,
     held: usize,
+    held_syncs: usize,
     in_doubt: usize,
     checks_wanted: usize,
     last_number: u64,
@@ -125,6 +126,7 @@ impl<C> Lot<C> {
             checks: BinaryHeap::new(),
             fired: Vec::new(),
             held: 0,
+            held_syncs: 0,
             in_doubt: 0,
             checks_wanted: 0,
             last_number: 0,
@@ -136,6 +138,11 @@ impl<C> Lot<C> {
     /// Pings held now.
     pub fn held_count(&self) -> usize {
         self.held
+    }
+
+    /// Those of them that are hanging Syncs.
+    pub fn held_sync_count(&self) -> usize {
+        self.held_syncs
     }
 
     /// Held Pings of which it cannot be said that nothing changed: the backlog of checks and of Syncs to be told.
@@ -290,6 +297,7 @@ impl<C> Lot<C> {
                 slot,
                 mailbox: self.registry.mailbox_of(key)?.clone(),
                 device: device.id.clone(),
+                kind: if s.checked_by == CheckedBy::Sync { HoldKind::Sync } else { HoldKind::Ping },
                 heartbeat_s: u32::from(s.heartbeat_s),
                 held: held_for(s, now),
                 folders: device.folders.watched().filter_map(|(id, _)| FolderId::new(id).ok()).collect(),
@@ -351,6 +359,7 @@ impl<C> Lot<C> {
             found.expires = (received + Duration::from_secs(u64::from(heartbeat_s))).tick();
             found.checked_by = checked_by;
             self.held += 1;
+            self.held_syncs += usize::from(!is_ping);
         }
         Ok(heartbeat_s)
     }
@@ -373,6 +382,7 @@ impl<C> Lot<C> {
         let Some(found) = self.slots.get_mut(slot) else { return };
         let Some(key) = found.held.take().and_then(|index| self.registry.key_at(index)) else { return };
         self.held -= 1;
+        self.held_syncs -= usize::from(std::mem::replace(&mut found.checked_by, CheckedBy::Nobody) == CheckedBy::Sync);
         if let Some(device) = self.registry.device_mut(key).filter(|d| d.held == Some(slot)) {
             device.held = None;
         }
