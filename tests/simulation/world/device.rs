@@ -32,7 +32,7 @@ pub(super) struct Manners {
     /// After an error it syncs everything first.
     pub(super) is_cautious: bool,
     /// Its Syncs hang; it never Pings.
-    hangs: bool,
+    pub(super) hangs: bool,
     classes: &'static [Class],
 }
 
