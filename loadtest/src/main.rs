@@ -9,6 +9,9 @@ mod crew;
 mod hold;
 mod input;
 mod order;
+// Nobody writes or reads reports yet.
+#[allow(dead_code, unused_imports)]
+mod results;
 mod source;
 
 use std::process::ExitCode;
