@@ -2,14 +2,20 @@
 //!
 //! * `hold`: opens many devices that log in, synchronise and hold a Ping; wakes them; reports. It is spread over processes:
 //!   `crew` is one of them, `order` what they say to each other.
+//! * `report`: what people see of a run; `results` is what was measured.
 //! * `cas`: a stand-in mail server in a process of its own.
 
 mod cas;
 mod crew;
 mod hold;
 mod input;
+#[allow(dead_code)]
+mod live;
 mod order;
-// Nobody writes or reads reports yet.
+// Nobody runs what writes them yet.
+#[allow(dead_code)]
+mod report;
+// Nobody writes reports yet.
 #[allow(dead_code, unused_imports)]
 mod results;
 mod source;
@@ -32,6 +38,8 @@ enum Command {
     Hold(Box<hold::Arguments>),
     /// Run a stand-in mail server; lines "deliver USER FOLDER" on standard input change its mailboxes.
     Cas(cas::Arguments),
+    /// Make the page of a run again from its report.json, or compare two runs.
+    Report(report::Arguments),
     /// One process of hold; takes its order from standard input.
     #[command(hide = true)]
     Crew,
@@ -41,6 +49,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Hold(arguments) => hold::run(&arguments),
         Command::Cas(arguments) => cas::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Crew => crew::run(),
     };
     match done {

@@ -53,7 +53,7 @@ mod tests {
             devices: States { held: number, ..States::default() },
             wakes: 2,
             errors: [("timeout".to_owned(), 1)].into(),
-            wake_ms: (number % 2 == 0).then_some(Quantiles { p50: ms, p90: ms, p99: ms, max: ms }),
+            wake_ms: number.is_multiple_of(2).then_some(Quantiles { p50: ms, p90: ms, p99: ms, max: ms }),
             ..Sample::default()
         }
     }
