@@ -28,8 +28,8 @@ pub struct Sender {
 /// A way, ready to go.
 enum Way {
     Webhook(Box<Webhook>, usize),
-    Command(Arc<[String]>),
-    Lmtp(Arc<LmtpAddress>),
+    Command(Arc<[String]>, Arc<Semaphore>),
+    Lmtp(Arc<LmtpAddress>, Arc<Semaphore>),
     Lines(std::fs::File, String),
 }
 
@@ -105,8 +105,8 @@ impl Way {
     fn of(notify: &Notify) -> anyhow::Result<Way> {
         Ok(match notify {
             Notify::Webhook { address, token, batch_max } => Way::Webhook(Box::new(Webhook::new(*address, token.clone())), *batch_max),
-            Notify::Command { words } => Way::Command(words.clone().into()),
-            Notify::Lmtp { address } => Way::Lmtp(Arc::new(address.parse().map_err(|error| anyhow!("changes.lmtp.address: {error}"))?)),
+            Notify::Command { words } => Way::Command(words.clone().into(), permits()),
+            Notify::Lmtp { address } => Way::Lmtp(Arc::new(lmtp_address(address)?), permits()),
             Notify::Lines { path, line } => Way::Lines(open(path)?, line.clone()),
         })
     }
@@ -121,14 +121,14 @@ impl Way {
                 let text: String = users.iter().map(|user| filled(line, user) + "\n").collect();
                 Ok(file.write_all(text.as_bytes())?)
             }
-            Way::Command(words) => {
-                let words = Arc::clone(words);
-                side_by_side(fleet, users, async move |user| call(&words, &user).await).await;
+            Way::Command(words, permits) => {
+                let words = &*words;
+                side_by_side(fleet, permits, users, |user| call(Arc::clone(words), user)).await;
                 Ok(())
             }
-            Way::Lmtp(address) => {
-                let address = Arc::clone(address);
-                side_by_side(fleet, users, async move |user| deliver(&address, &user).await).await;
+            Way::Lmtp(address, permits) => {
+                let address = &*address;
+                side_by_side(fleet, permits, users, |user| deliver(Arc::clone(address), user)).await;
                 Ok(())
             }
         }
@@ -136,14 +136,13 @@ impl Way {
 }
 
 /// Does it for each user, some at the same time; failures are counted.
-async fn side_by_side<F, G>(fleet: &Arc<Fleet>, users: &[User], work: F)
+async fn side_by_side<F, G>(fleet: &Arc<Fleet>, permits: &Arc<Semaphore>, users: &[User], work: F)
 where
     F: Fn(User) -> G,
     G: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
-    let permits = Arc::new(Semaphore::new(SIDE_BY_SIDE));
     for user in users {
-        let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
+        let permit = Arc::clone(permits).acquire_owned().await.expect("never closed");
         let (fleet, work) = (Arc::clone(fleet), work(user.clone()));
         tokio::spawn(async move {
             let done = tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(anyhow!("no end in time")));
@@ -155,8 +154,8 @@ where
     }
 }
 
-async fn call(words: &[String], user: &User) -> anyhow::Result<()> {
-    let mut words = words.iter().map(|word| filled(word, user));
+async fn call(words: Arc<[String]>, user: User) -> anyhow::Result<()> {
+    let mut words = words.iter().map(|word| filled(word, &user));
     let program = words.next().context("no program")?;
     let mut command = Command::new(&program);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
@@ -165,9 +164,22 @@ async fn call(words: &[String], user: &User) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn deliver(address: &LmtpAddress, user: &User) -> anyhow::Result<()> {
+async fn deliver(address: Arc<LmtpAddress>, user: User) -> anyhow::Result<()> {
     let message = "From: pushgate-loadtest <loadtest@localhost>\r\nSubject: load test\r\n\r\nOne of many.\r\n";
-    lmtp::deliver(address, &user.mailbox, message, PATIENCE, || {}).await.map_err(|error| anyhow!("LMTP: {error}"))
+    lmtp::deliver(&address, &user.mailbox, message, PATIENCE, || {}).await.map_err(|error| anyhow!("LMTP: {error}"))
+}
+
+/// `HOST:PORT`, or `unix:/path`.
+fn lmtp_address(text: &str) -> anyhow::Result<LmtpAddress> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return Ok(LmtpAddress::Unix(path.into()));
+    }
+    let (host, port) = text.rsplit_once(':').context("changes.lmtp.address is HOST:PORT or unix:/path")?;
+    Ok(LmtpAddress::Tcp(host.trim_matches(['[', ']']).to_owned(), port.parse().context("changes.lmtp.address: the port")?))
+}
+
+fn permits() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(SIDE_BY_SIDE))
 }
 
 /// A FIFO has a reader by then, or this waits for one.

@@ -108,6 +108,8 @@ pub struct Device {
     options: Arc<DeviceOptions>,
     user: Box<str>,
     id: Box<str>,
+    /// Instead of everybody's.
+    password: Option<Box<str>>,
     source: Option<IpAddr>,
     stream: Option<WireStream>,
     /// What it speaks: what it would like to, or the latest before that which the server knows.
@@ -131,6 +133,7 @@ impl Device {
             options,
             user: user.into(),
             id: id.into(),
+            password: None,
             source: None,
             stream: None,
             hierarchy_key: "0".into(),
@@ -144,6 +147,12 @@ impl Device {
     /// Connects from that address from now on.
     pub fn from_source(mut self, source: IpAddr) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Shows that password instead of everybody's.
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(password.into());
         self
     }
 

@@ -60,7 +60,8 @@ impl Device {
     /// Request line and the headers that are always there, with the empty line.
     pub(super) fn head(&self, method: &str, target: &str) -> String {
         let options = &self.options;
-        let credential = BASE64.encode(format!("{}:{}", self.user, options.password));
+        let password = self.password.as_deref().unwrap_or(&options.password);
+        let credential = BASE64.encode(format!("{}:{password}", self.user));
         format!(
             "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credential}\r\nUser-Agent: {}\r\n\r\n",
             options.server_name, options.user_agent
