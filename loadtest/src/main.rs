@@ -39,8 +39,8 @@ struct Arguments {
 enum Command {
     /// Open devices that log in, synchronise and hold a Ping; end with a report.
     Hold(Box<hold::Arguments>),
-    /// Run a stand-in mail server; lines "deliver USER FOLDER" on standard input change its mailboxes.
-    Cas(cas::Arguments),
+    /// Run a stand-in mail server that behaves like SOGo, Z-Push, Horde, grommunio or Exchange.
+    Cas(Box<cas::Arguments>),
     /// Make the page of a run again from its report.json, or compare two runs.
     Report(report::Arguments),
     /// Run a scenario against a server; end with a report. Exits with 1 when a threshold is not kept, with 2 when the scenario is wrong.
