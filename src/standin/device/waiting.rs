@@ -34,7 +34,8 @@ impl Life {
             }
             WaitsBy::Sync => {
                 let answers = answers::sync(&answer.body)?;
-                let is_news = answers.iter().any(|answer| !answer.added.is_empty() || !answer.changed.is_empty() || !answer.deleted.is_empty());
+                let is_news =
+                    answers.iter().any(|answer| !answer.added.is_empty() || !answer.changed.is_empty() || !answer.deleted.is_empty());
                 let failed = answers.iter().map(|answer| answer.status).find(|&status| status != 1);
                 // Long before its time and with nothing in it: somebody told the server of a change that is none for this device.
                 let is_early = after + EARLY < Duration::from_secs(asked.heartbeat_s.into());
@@ -54,8 +55,7 @@ impl Life {
         if self.behaviour.repeats_empty && self.has_told {
             return Vec::new();
         }
-        let folders: Vec<PingFolder> =
-            self.watched().into_iter().map(|id| PingFolder { class: self.device.class_of(&id), id }).collect();
+        let folders: Vec<PingFolder> = self.watched().into_iter().map(|id| PingFolder { class: self.device.class_of(&id), id }).collect();
         PingRequest { heartbeat_s: Some(self.heartbeat.now_s), folders: Some(folders), folder_count: 0 }.encode()
     }
 
