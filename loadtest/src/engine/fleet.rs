@@ -128,7 +128,7 @@ impl Fleet {
     async fn resume(self: Arc<Self>, slot: Slot, reason: Reason) {
         let number = slot.device as usize;
         let (device, behaviour) = self.device(number);
-        let Ok(mut life) = Life::unpack(device, behaviour, number, slot.dormant) else {
+        let Ok(mut life) = Life::unpack(device, behaviour, number, slot.into_dormant()) else {
             unreachable!("what is unpacked was packed here");
         };
         match reason {
@@ -151,7 +151,7 @@ impl Fleet {
             Waiting::Rest(pause) => (Stage::Resting, Instant::now() + pause, None),
         };
         match life.pack() {
-            Ok(dormant) => self.watch.take(Slot { device: number as u32, dormant, stage, until, cut }),
+            Ok(dormant) => self.watch.take(Slot::new(number as u32, dormant, stage, until, cut)),
             Err(error) => eprintln!("pushgate-loadtest: a device is lost: {error}"),
         }
     }

@@ -2,8 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::net::TcpStream;
 use std::time::Instant;
 
+use pushgate::gateway::tls::{Received, Wire};
 use pushgate::standin::device::Dormant;
 
 use crate::scenario::Manner;
@@ -13,12 +15,47 @@ use crate::scenario::Manner;
 pub struct Slot {
     /// Of this process.
     pub device: u32,
-    pub dormant: Dormant,
+    /// Socket, keys, and what was received and not read; `None`: it has none.
+    pub connection: Option<Connection>,
+    packed: Packed,
     pub stage: Stage,
     /// When time is up: for the answer, or for the rest.
     pub until: Instant,
     /// When its network cuts the connection, and how.
     pub cut: Option<(Instant, Manner)>,
+}
+
+/// A waiting device's connection.
+pub type Connection = (TcpStream, Wire, Received);
+
+/// A packed device in the slot itself: small pieces of the heap, each among what devices need for a moment while they connect,
+/// would keep the pages around them.
+#[derive(Debug)]
+struct Packed {
+    length: u16,
+    inline: [u8; INLINE_BYTES],
+    /// Instead, where it is longer.
+    elsewhere: Option<Box<[u8]>>,
+}
+
+/// Room for five folders with the ids of SOGo, the longest there are.
+const INLINE_BYTES: usize = 254;
+
+impl Packed {
+    fn new(bytes: Box<[u8]>) -> Self {
+        let mut inline = [0; INLINE_BYTES];
+        match inline.get_mut(..bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(&bytes);
+                Packed { length: bytes.len() as u16, inline, elsewhere: None }
+            }
+            None => Packed { length: 0, inline, elsewhere: Some(bytes) },
+        }
+    }
+
+    fn into_bytes(self) -> Box<[u8]> {
+        self.elsewhere.unwrap_or_else(|| self.inline[..usize::from(self.length)].into())
+    }
 }
 
 /// What it waits for.
@@ -133,6 +170,16 @@ impl Slots {
 }
 
 impl Slot {
+    /// For a device that has begun to wait.
+    pub fn new(device: u32, dormant: Dormant, stage: Stage, until: Instant, cut: Option<(Instant, Manner)>) -> Self {
+        Slot { device, connection: dormant.connection, packed: Packed::new(dormant.packed), stage, until, cut }
+    }
+
+    /// To be put together again.
+    pub fn into_dormant(self) -> Dormant {
+        Dormant { connection: self.connection, packed: self.packed.into_bytes() }
+    }
+
     fn next_moment(&self) -> Instant {
         let cut = self.cut.map(|(at, _)| at).filter(|_| matches!(self.stage, Stage::Asked(_) | Stage::Held));
         let ends = cut.map_or(self.until, |at| at.min(self.until));
@@ -154,7 +201,7 @@ mod tests {
 
     fn slot(device: u32, stage: Stage, until: Instant) -> Slot {
         let dormant = Dormant { connection: None, packed: Box::default() };
-        Slot { device, dormant, stage, until, cut: None }
+        Slot::new(device, dormant, stage, until, None)
     }
 
     #[test]
@@ -188,7 +235,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_packed_comes_back_whatever_its_length() {
+        for length in [0, 1, INLINE_BYTES, INLINE_BYTES + 1, 70_000] {
+            let packed: Box<[u8]> = (0..length).map(|number| number as u8).collect();
+            let dormant = Dormant { connection: None, packed: packed.clone() };
+            let slot = Slot::new(1, dormant, Stage::Held, Instant::now(), None);
+            assert!(slot.into_dormant().packed == packed, "{length}");
+        }
+    }
+
+    #[test]
     fn a_slot_is_small() {
-        assert!(size_of::<(u32, Option<Slot>)>() <= 224, "{}", size_of::<(u32, Option<Slot>)>());
+        assert!(size_of::<(u32, Option<Slot>)>() <= 480, "{}", size_of::<(u32, Option<Slot>)>());
     }
 }

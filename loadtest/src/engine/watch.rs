@@ -127,7 +127,7 @@ impl Thread {
     fn take(&mut self, slot: Slot) -> io::Result<()> {
         let device = slot.device;
         let place = self.slots.insert(slot);
-        let Some((stream, ..)) = self.slots.at(place).and_then(|slot| slot.dormant.connection.as_ref()) else { return Ok(()) };
+        let Some((stream, ..)) = self.slots.at(place).and_then(|slot| slot.connection.as_ref()) else { return Ok(()) };
         self.poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), token_of(place), Interest::READABLE)?;
         // What had been received with something else, before it waited.
         let has_more = self.slots.at(place).is_some_and(|slot| has_plaintext(slot));
@@ -141,7 +141,7 @@ impl Thread {
     /// Bytes came, or the end of the connection.
     fn readable(&mut self, place: Place) {
         let Some(slot) = self.slots.at(place).filter(|slot| slot.stage != Stage::Deaf) else { return };
-        let Some((stream, wire, received)) = &mut slot.dormant.connection else { return };
+        let Some((stream, wire, received)) = &mut slot.connection else { return };
         let reason = loop {
             match stream.read(&mut self.room) {
                 Ok(0) => break Reason::Lost(DeviceError::Broken(io::ErrorKind::UnexpectedEof.into())),
@@ -191,7 +191,7 @@ impl Thread {
             return;
         }
         if how == Manner::Rst
-            && let Some((stream, ..)) = &slot.dormant.connection
+            && let Some((stream, ..)) = &slot.connection
         {
             reset(stream);
         }
@@ -201,12 +201,12 @@ impl Thread {
     /// Makes a task of it.
     fn hand_over(&mut self, place: Place, reason: Reason) {
         let Some(mut slot) = self.slots.remove(place) else { return };
-        if let Some((stream, ..)) = &slot.dormant.connection {
+        if let Some((stream, ..)) = &slot.connection {
             // It may have gone from there with its socket, and then it is not there.
             let _ = self.poll.registry().deregister(&mut SourceFd(&stream.as_raw_fd()));
         }
         if !matches!(reason, Reason::Readable(_))
-            && let Some((stream, ..)) = slot.dormant.connection.take()
+            && let Some((stream, ..)) = slot.connection.take()
             && slot.stage == Stage::Deaf
         {
             if self.forgotten.len() >= FORGOTTEN_MAX {
@@ -221,9 +221,9 @@ impl Thread {
         let places = self.slots.places();
         let (now, count) = (Instant::now(), places.len().max(1) as f64);
         for (index, place) in places.into_iter().enumerate() {
-            let Some(slot) = self.slots.at(place).filter(|slot| slot.dormant.connection.is_some()) else { continue };
+            let Some(slot) = self.slots.at(place).filter(|slot| slot.connection.is_some()) else { continue };
             // Closing takes it out of the epoll too.
-            slot.dormant.connection = None;
+            slot.connection = None;
             slot.stage = Stage::Offline;
             slot.until = now + within.mul_f64(index as f64 / count);
             let device = slot.device as usize;
@@ -234,7 +234,7 @@ impl Thread {
 }
 
 fn has_plaintext(slot: &Slot) -> bool {
-    slot.dormant.connection.as_ref().is_some_and(|(_, _, received)| !received.plaintext().is_empty())
+    slot.connection.as_ref().is_some_and(|(_, _, received)| !received.plaintext().is_empty())
 }
 
 /// Makes the closing of a socket a reset.
