@@ -7,6 +7,7 @@
 
 mod cas;
 mod crew;
+mod engine;
 mod hold;
 mod input;
 #[allow(dead_code)]
@@ -18,6 +19,8 @@ mod report;
 // Nobody writes reports yet.
 #[allow(dead_code, unused_imports)]
 mod results;
+mod run;
+mod scenario;
 mod source;
 
 use std::process::ExitCode;
@@ -40,6 +43,11 @@ enum Command {
     Cas(Box<cas::Arguments>),
     /// Make the page of a run again from its report.json, or compare two runs.
     Report(report::Arguments),
+    /// Run a scenario against a server; end with a report. Exits with 1 when a threshold is not kept, with 2 when the scenario is wrong.
+    Run(run::Arguments),
+    /// One process of run; takes its order from standard input.
+    #[command(hide = true)]
+    RunCrew,
     /// One process of hold; takes its order from standard input.
     #[command(hide = true)]
     Crew,
@@ -51,9 +59,15 @@ fn main() -> ExitCode {
         Command::Cas(arguments) => cas::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Crew => crew::run(),
+        Command::RunCrew => run::run_crew(),
+        Command::Run(arguments) => return end(run::run(&arguments)),
     };
+    end(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn end(done: anyhow::Result<ExitCode>) -> ExitCode {
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("pushgate-loadtest: {error:#}");
             ExitCode::FAILURE

@@ -76,6 +76,7 @@ impl Observer for Diary {
             Event::PingAnswered { status, .. } => format!("answered {status}"),
             Event::Fetched(ItemId(item)) => format!("fetched {item}"),
             Event::Failed(error) => format!("failed {}", error.label()),
+            Event::Connecting | Event::Exchanged(_) | Event::InStep(_) => return,
         };
         self.0.lock().unwrap().push(line);
     }
