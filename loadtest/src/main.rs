@@ -10,14 +10,9 @@ mod crew;
 mod engine;
 mod hold;
 mod input;
-#[allow(dead_code)]
 mod live;
 mod order;
-// Nobody runs what writes them yet.
-#[allow(dead_code)]
 mod report;
-// Nobody writes reports yet.
-#[allow(dead_code, unused_imports)]
 mod results;
 mod run;
 mod scenario;

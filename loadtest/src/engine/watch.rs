@@ -61,8 +61,7 @@ impl Watch {
         let watch = Arc::new(Watch { inbox: Mutex::default(), waker: Waker::new(poll.registry(), WAKE)? });
         let fleet = fleet(Arc::clone(&watch));
         let slots = Slots::with_capacity(devices);
-        let mut thread =
-            Thread { poll, slots, fleet: Arc::clone(&fleet), watch, forgotten: Vec::new(), room: vec![0; READ_BYTES] };
+        let mut thread = Thread { poll, slots, fleet: Arc::clone(&fleet), watch, forgotten: Vec::new(), room: vec![0; READ_BYTES] };
         std::thread::Builder::new().name("watch".into()).spawn(move || {
             if let Err(error) = thread.run() {
                 eprintln!("pushgate-loadtest: waiting for devices failed: {error}");

@@ -83,10 +83,13 @@ impl Devices {
         let total: f64 = self.mix.iter().map(|mix| mix.share).sum();
         let place = even(device, GOLDEN) * total;
         let mut end = 0.0;
-        self.mix.iter().position(|mix| {
-            end += mix.share;
-            place < end
-        }).unwrap_or(self.mix.len() - 1)
+        self.mix
+            .iter()
+            .position(|mix| {
+                end += mix.share;
+                place < end
+            })
+            .unwrap_or(self.mix.len() - 1)
     }
 }
 
@@ -107,13 +110,16 @@ impl Mix {
         let kind = keys.take("kind");
         let kind = keys.must("kind", kind)?;
         let mut mix = Mix::usual(kind, keys.take_positive("share").unwrap_or(1.0));
-        let version = |text: &str| text.parse::<Version>().map(|_| text.to_owned()).map_err(|()| "is a protocol version, such as 14.1".into());
+        let version =
+            |text: &str| text.parse::<Version>().map(|_| text.to_owned()).map_err(|()| "is a protocol version, such as 14.1".into());
         mix.version = keys.take_parsed("version", version).unwrap_or(mix.version);
-        mix.packs_query = keys.take_parsed("query", |text| match text {
-            "plain" => Ok(false),
-            "base64" => Ok(true),
-            _ => Err("is plain or base64".into()),
-        }).unwrap_or(mix.packs_query);
+        mix.packs_query = keys
+            .take_parsed("query", |text| match text {
+                "plain" => Ok(false),
+                "base64" => Ok(true),
+                _ => Err("is plain or base64".into()),
+            })
+            .unwrap_or(mix.packs_query);
         mix.waits_by = keys.take("waits_by").unwrap_or(mix.waits_by);
         mix.folders_max = keys.take("folders_max").unwrap_or(mix.folders_max);
         if let Some(heartbeat) = keys.table("heartbeat") {

@@ -61,9 +61,10 @@ impl Target {
         if let Some(error) = ca.as_ref().and_then(|ca| Trust::from_pem_file(ca).err()) {
             keys.problem("ca", &format!("{error:#}"));
         }
-        let address = (host, port).to_socket_addrs().map_err(|error| error.to_string()).and_then(|mut found| {
-            found.next().ok_or_else(|| "has no address".to_owned())
-        });
+        let address = (host, port)
+            .to_socket_addrs()
+            .map_err(|error| error.to_string())
+            .and_then(|mut found| found.next().ok_or_else(|| "has no address".to_owned()));
         let address = address.map_err(|error| keys.problem("url", &format!("{host}: {error}"))).ok()?;
         let server_name = server_name.unwrap_or_else(|| host.to_owned());
         Some(Target { address, server_name, plain, ca, insecure, resume, url })

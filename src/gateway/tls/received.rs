@@ -113,12 +113,7 @@ impl Received {
 
     /// Opens the whole records that wait, until a record's worth of plaintext is unread or the peer has closed.
     /// `take_message` gets what a server sends to a device beside data.
-    pub(super) fn open(
-        &mut self,
-        keys: &mut Keys,
-        cipher: &LessSafeKey,
-        mut take_message: impl FnMut(&[u8]),
-    ) -> Result<(), RecordError> {
+    pub(super) fn open(&mut self, keys: &mut Keys, cipher: &LessSafeKey, mut take_message: impl FnMut(&[u8])) -> Result<(), RecordError> {
         let Some(buffer) = &mut self.0 else { return Ok(()) };
         while !keys.peer_closed && buffer.plaintext.len() < FRAGMENT_BYTES_MAX {
             let waiting = &mut buffer.bytes[buffer.ciphertext..];

@@ -9,8 +9,8 @@ use aws_lc_rs::aead::LessSafeKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::error::RecordError;
 use super::connector::Tickets;
+use super::error::RecordError;
 use super::received::Received;
 use super::record::{FRAGMENT_BYTES_MAX, Keys, RECORD_BYTES_MAX};
 use super::wire::{RECORD_OVERHEAD_BYTES, Wire};
@@ -58,7 +58,18 @@ impl WireStream {
 
     /// Puts a connection together that was taken apart.
     pub fn from_parts(stream: TcpStream, wire: Wire, received: Received) -> Self {
-        WireStream { stream, wire, ciphers: None, received, sealed: Vec::new(), sent: 0, at_end: false, broken: false, tickets: None, refused: None }
+        WireStream {
+            stream,
+            wire,
+            ciphers: None,
+            received,
+            sealed: Vec::new(),
+            sent: 0,
+            at_end: false,
+            broken: false,
+            tickets: None,
+            refused: None,
+        }
     }
 
     /// The same, on the device's side.

@@ -31,7 +31,8 @@ impl Life {
             }
             WaitsBy::Sync => {
                 let answers = answers::sync(&answer.body)?;
-                let is_news = answers.iter().any(|answer| !answer.added.is_empty() || !answer.changed.is_empty() || !answer.deleted.is_empty());
+                let is_news =
+                    answers.iter().any(|answer| !answer.added.is_empty() || !answer.changed.is_empty() || !answer.deleted.is_empty());
                 let failed = answers.iter().map(|answer| answer.status).find(|&status| status != 1);
                 let status = failed.map_or(if is_news { 2 } else { 1 }, |status| u8::try_from(status).unwrap_or(u8::MAX));
                 observer.note(self.number, Event::PingAnswered { status, at, after });
@@ -48,8 +49,7 @@ impl Life {
         if self.behaviour.repeats_empty && self.has_told {
             return Vec::new();
         }
-        let folders: Vec<PingFolder> =
-            self.watched().into_iter().map(|id| PingFolder { class: self.device.class_of(&id), id }).collect();
+        let folders: Vec<PingFolder> = self.watched().into_iter().map(|id| PingFolder { class: self.device.class_of(&id), id }).collect();
         PingRequest { heartbeat_s: Some(self.heartbeat.now_s), folders: Some(folders), folder_count: 0 }.encode()
     }
 
