@@ -1,7 +1,5 @@
 //! Makes changes at their times, whatever the server does: who cannot keep up is measured, not waited for.
 
-use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep_until;
 
 use super::fleet::Fleet;
+use super::lines::Lines;
 use crate::scenario::{Notify, User};
 
 /// Changes of one process.
@@ -30,7 +29,7 @@ enum Way {
     Webhook(Box<Webhook>, usize),
     Command(Arc<[String]>, Arc<Semaphore>),
     Lmtp(Arc<LmtpAddress>, Arc<Semaphore>),
-    Lines(std::fs::File, String),
+    Lines(Lines, String),
 }
 
 /// Programs and LMTP conversations at the same time.
@@ -83,20 +82,19 @@ impl Sender {
     /// Each with the moment at which it was due.
     async fn send(&mut self, devices: &[(usize, Instant)]) {
         let fleet = Arc::clone(&self.fleet);
-        let last = self.ways.len().saturating_sub(1);
         for (index, way) in self.ways.iter_mut().enumerate() {
-            // The last way is what wakes; what comes before it is preparation. If it wakes too, that is all the earlier.
             let batch = if let Way::Webhook(_, batch_max) = way { *batch_max } else { devices.len().max(1) };
             for devices in devices.chunks(batch) {
                 if index == 0 {
-                    devices.iter().for_each(|&(device, due)| drop(fleet.counts.changing(device, due)));
+                    for &(device, due) in devices {
+                        fleet.counts.changing(device, due);
+                    }
                 }
                 let users: Vec<User> = devices.iter().map(|&(device, _)| fleet.user(device)).collect();
                 if let Err(error) = way.send(&fleet, &users).await {
                     fleet.counts.failed("change", &format!("{error:#}"));
                 }
             }
-            debug_assert!(index <= last, "every way once");
         }
     }
 }
@@ -107,7 +105,7 @@ impl Way {
             Notify::Webhook { address, token, batch_max } => Way::Webhook(Box::new(Webhook::new(*address, token.clone())), *batch_max),
             Notify::Command { words } => Way::Command(words.clone().into(), permits()),
             Notify::Lmtp { address } => Way::Lmtp(Arc::new(lmtp_address(address)?), permits()),
-            Notify::Lines { path, line } => Way::Lines(open(path)?, line.clone()),
+            Notify::Lines { to, line } => Way::Lines(Lines::to(to)?, line.clone()),
         })
     }
 
@@ -117,9 +115,9 @@ impl Way {
                 let mailboxes: Vec<&str> = users.iter().map(|user| &*user.mailbox).collect();
                 webhook.notify(&mailboxes).await.map(drop)
             }
-            Way::Lines(file, line) => {
+            Way::Lines(lines, line) => {
                 let text: String = users.iter().map(|user| filled(line, user) + "\n").collect();
-                Ok(file.write_all(text.as_bytes())?)
+                lines.write(&text, users.len()).await
             }
             Way::Command(words, permits) => {
                 let words = &*words;
@@ -180,11 +178,6 @@ fn lmtp_address(text: &str) -> anyhow::Result<LmtpAddress> {
 
 fn permits() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(SIDE_BY_SIDE))
-}
-
-/// A FIFO has a reader by then, or this waits for one.
-fn open(path: &Path) -> anyhow::Result<std::fs::File> {
-    std::fs::OpenOptions::new().append(true).open(path).with_context(|| path.display().to_string())
 }
 
 fn filled(pattern: &str, user: &User) -> String {

@@ -1,7 +1,6 @@
 //! What changes in the mailboxes, and how the server is told.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +27,8 @@ pub enum Notify {
     Command { words: Vec<String> },
     /// A mail, by LMTP.
     Lmtp { address: String },
-    /// A line into a file or FIFO, such as the input of `pushgate-loadtest cas`.
-    Lines { path: PathBuf, line: String },
+    /// A line to HOST:PORT, where each is answered "ok", as by `pushgate-loadtest cas --control`; or into a file or FIFO.
+    Lines { to: String, line: String },
 }
 
 impl Changes {
@@ -75,8 +74,8 @@ fn lmtp(mut keys: Keys) -> Option<Notify> {
 }
 
 fn lines(mut keys: Keys) -> Option<Notify> {
-    let path = keys.take("path");
-    let path = keys.must("path", path);
+    let to = keys.take("to");
+    let to = keys.must("to", to);
     let line = keys.take("line").unwrap_or_else(|| "deliver {user} Inbox".to_owned());
-    Some(Notify::Lines { path: path?, line })
+    Some(Notify::Lines { to: to?, line })
 }
