@@ -32,7 +32,9 @@ pub struct Named<'a> {
 pub fn plots(runs: &[Named<'_>]) -> anyhow::Result<Vec<Plot>> {
     let time = || Axis::time(runs.iter().map(|named| named.run.seconds).fold(0.0, f64::max));
     let marks = marks(runs);
-    let over_time = |title: &str, about: &str, y: &dyn Fn(f64) -> Axis, series: Vec<Series>| {
+    let over_time = |title: &str, about: &str, y: &dyn Fn(f64) -> Axis, mut series: Vec<Series>| {
+        // What one of the runs did not measure is not in the legend either.
+        series.retain(|series| series.points.iter().any(Option::is_some));
         let max = values(&series).fold(0.0, f64::max);
         let (title, about) = (title.to_owned(), about.to_owned());
         (max > 0.0).then(|| Plot { title, about, x: time(), y: y(max), series, marks: marks.clone() })
