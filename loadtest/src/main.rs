@@ -1,17 +1,15 @@
 //! `pushgate-loadtest`: simulated devices, and a stand-in mail server, for sizing push gateways and servers.
 //!
-//! * `hold`: opens many devices that log in, synchronise and hold a Ping; wakes them; reports. It is spread over processes:
-//!   `crew` is one of them, `order` what they say to each other.
+//! * `run`: a scenario (`scenario`) from its first device to its report, spread over processes; `engine` is the devices of one.
+//! * `hold`: many devices that hold a Ping, woken one by one and all at once; the same engine without a scenario.
 //! * `report`: what people see of a run; `results` is what was measured.
 //! * `cas`: a stand-in mail server in a process of its own.
 
 mod cas;
-mod crew;
 mod engine;
 mod hold;
 mod input;
 mod live;
-mod order;
 mod report;
 mod results;
 mod run;
@@ -40,12 +38,9 @@ enum Command {
     Report(report::Arguments),
     /// Run a scenario against a server; end with a report. Exits with 1 when a threshold is not kept, with 2 when the scenario is wrong.
     Run(run::Arguments),
-    /// One process of run; takes its order from standard input.
+    /// One process of run or hold; takes its order from standard input.
     #[command(hide = true)]
     RunCrew,
-    /// One process of hold; takes its order from standard input.
-    #[command(hide = true)]
-    Crew,
 }
 
 fn main() -> ExitCode {
@@ -53,7 +48,6 @@ fn main() -> ExitCode {
         Command::Hold(arguments) => hold::run(&arguments),
         Command::Cas(arguments) => cas::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
-        Command::Crew => crew::run(),
         Command::RunCrew => run::run_crew(),
         Command::Run(arguments) => return end(run::run(&arguments)),
     };

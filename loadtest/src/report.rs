@@ -10,7 +10,7 @@ mod axis;
 mod compare;
 mod curves;
 #[cfg(test)]
-mod example;
+pub mod example;
 mod histogram_log;
 mod metrics;
 mod page;

@@ -262,6 +262,17 @@ impl States {
     pub fn total(&self) -> u64 {
         self.connecting + self.syncing + self.held + self.backing_off + self.offline
     }
+
+    /// Those of other devices too.
+    pub fn plus(self, other: States) -> States {
+        States {
+            connecting: self.connecting + other.connecting,
+            syncing: self.syncing + other.syncing,
+            held: self.held + other.held,
+            backing_off: self.backing_off + other.backing_off,
+            offline: self.offline + other.offline,
+        }
+    }
 }
 
 impl Totals {

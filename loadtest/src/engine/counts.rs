@@ -26,6 +26,8 @@ pub struct Counts {
     needless: AtomicU64,
     connections: AtomicU64,
     exchanges: AtomicU64,
+    /// Changes that were asked for and are not sent yet.
+    pub to_send: AtomicU64,
     lost_after: Duration,
     rare: Mutex<Rare>,
 }
@@ -71,6 +73,10 @@ pub struct Tick {
     pub held_once: u64,
     /// Changes that could have been answered and are not yet.
     pub outstanding: usize,
+    /// Changes that were asked for and are not sent yet.
+    pub to_send: u64,
+    /// Memory of the process that is in RAM.
+    pub rss_bytes: u64,
     pub wakes: u64,
     pub changes: u64,
     pub lost: u64,
@@ -101,6 +107,7 @@ impl Counts {
             needless: zero(),
             connections: zero(),
             exchanges: zero(),
+            to_send: zero(),
             lost_after,
             rare: Mutex::new(Rare {
                 pending: Pending::default(),
@@ -117,6 +124,16 @@ impl Counts {
     /// Whether a device has been held at least once: the server knows it.
     pub fn was_held(&self, device: usize) -> bool {
         self.devices[device].was_held.load(Relaxed)
+    }
+
+    /// Whether a device is held now.
+    pub fn is_held(&self, device: usize) -> bool {
+        self.devices[device].state.load(Relaxed) == State::Held as u8
+    }
+
+    /// Whether a change of this device is not answered yet.
+    pub fn is_awaited(&self, device: usize) -> bool {
+        self.rare().pending.is_awaited(device)
     }
 
     /// A change of this device's mailbox is about to be sent; it was due at `due`. Whether the device can be woken now.
@@ -166,6 +183,8 @@ impl Counts {
             held_max: self.held_max.load(Relaxed),
             held_once: self.held_once.load(Relaxed),
             outstanding: rare.pending.outstanding(),
+            to_send: self.to_send.load(Relaxed),
+            rss_bytes: rss(),
             wakes: take(&self.wakes),
             changes: take(&self.changes),
             lost,
@@ -252,6 +271,44 @@ impl Observer for Counts {
             }
         }
     }
+}
+
+impl Tick {
+    /// Another process's tick of the same moment.
+    pub fn add(&mut self, other: &Tick) {
+        self.states = self.states.plus(other.states);
+        self.not_started += other.not_started;
+        self.held_max += other.held_max;
+        self.held_once += other.held_once;
+        self.outstanding += other.outstanding;
+        self.to_send += other.to_send;
+        self.rss_bytes += other.rss_bytes;
+        self.corrected_us.extend(&other.corrected_us);
+        self.uncorrected_us.extend(&other.uncorrected_us);
+        self.carry(other);
+    }
+
+    /// Adds what was counted before.
+    pub fn carry(&mut self, before: &Tick) {
+        self.wakes += before.wakes;
+        self.changes += before.changes;
+        self.lost += before.lost;
+        self.expired += before.expired;
+        self.needless += before.needless;
+        self.connections += before.connections;
+        self.exchanges += before.exchanges;
+        for (kind, count) in &before.errors {
+            *self.errors.entry(kind.clone()).or_default() += count;
+        }
+        self.first_error = self.first_error.take().or_else(|| before.first_error.clone());
+    }
+}
+
+/// Memory of this process that is in RAM, in bytes; 0 where the system does not say.
+fn rss() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1_024
 }
 
 /// For counting: what failed, a little more closely than the error's own label.

@@ -67,6 +67,11 @@ impl Pending {
         self.0.values().flatten().filter(|change| change.reachable.is_some()).count()
     }
 
+    /// Whether a change of this device is not answered.
+    pub fn is_awaited(&self, device: usize) -> bool {
+        self.0.contains_key(&(device as u32))
+    }
+
     fn take(&mut self, device: usize, is_answered: impl Fn(&Change) -> bool) -> Vec<Change> {
         let Some(changes) = self.0.get_mut(&(device as u32)) else { return Vec::new() };
         let (answered, left) = changes.iter().partition(|change| is_answered(change));

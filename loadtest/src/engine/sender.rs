@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -10,7 +11,7 @@ use pushgate::notify::lmtp;
 use pushgate::standin::webhook::Webhook;
 use tokio::process::Command;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::fleet::Fleet;
 use super::lines::Lines;
@@ -22,6 +23,15 @@ pub struct Sender {
     ways: Vec<Way>,
     per_second: f64,
     random: Random,
+}
+
+/// What is asked for beside the rate.
+#[derive(Debug, Clone, Copy)]
+pub enum Wish {
+    /// One change for every device.
+    All,
+    /// So many, each for another device, when the one before is over.
+    OneByOne(usize),
 }
 
 /// A way, ready to go.
@@ -36,6 +46,10 @@ enum Way {
 const SIDE_BY_SIDE: usize = 32;
 /// Time for one of them.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How closely it is looked whether a device was woken.
+const LOOK: Duration = Duration::from_millis(1);
+/// Pause between two single wakes.
+const BETWEEN_WAKES: Duration = Duration::from_millis(20);
 /// Changes handled together at most.
 const BATCH_MAX: usize = 20_000;
 
@@ -53,18 +67,24 @@ impl Sender {
         Ok(Some(Sender { per_second, ways, random: Random(seed), fleet }))
     }
 
-    /// Sends until dropped; something in `all`: one change for every device.
-    pub async fn run(mut self, mut all: mpsc::Receiver<()>) {
+    /// Sends until dropped.
+    pub async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
         let mut next = Instant::now();
         let mut devices = Vec::new();
         loop {
             devices.clear();
             tokio::select! {
-                asked = all.recv() => {
-                    let Some(()) = asked else { return std::future::pending().await };
-                    let now = Instant::now();
-                    devices.extend((0..self.fleet.devices()).map(|device| (device, now)));
-                }
+                wish = wishes.recv() => match wish {
+                    // Whoever dropped the other end is leaving.
+                    None => return,
+                    Some(Wish::OneByOne(count)) => self.one_by_one(count).await,
+                    Some(Wish::All) => {
+                        let now = Instant::now();
+                        devices.extend((0..self.fleet.devices()).map(|device| (device, now)));
+                        self.send(&devices).await;
+                        self.fleet.counts.to_send.fetch_sub(devices.len() as u64, Relaxed);
+                    }
+                },
                 () = sleep_until(next.into()), if self.per_second > 0.0 => {
                     let now = Instant::now();
                     while next <= now && devices.len() < BATCH_MAX {
@@ -73,9 +93,27 @@ impl Sender {
                         devices.extend(self.fleet.counts.was_held(device).then_some((device, next)));
                         next += self.random.pause(self.per_second);
                     }
+                    self.send(&devices).await;
                 }
             }
-            self.send(&devices).await;
+        }
+    }
+
+    async fn one_by_one(&mut self, count: usize) {
+        let devices = self.fleet.devices();
+        for turn in 0..count {
+            // Spread over all devices, whatever their number.
+            let device = turn * (devices / count.max(1)).max(1) % devices;
+            let deadline = Instant::now() + PATIENCE;
+            while !self.fleet.counts.is_held(device) && Instant::now() < deadline {
+                sleep(LOOK).await;
+            }
+            self.send(&[(device, Instant::now())]).await;
+            while self.fleet.counts.is_awaited(device) && Instant::now() < deadline {
+                sleep(LOOK).await;
+            }
+            self.fleet.counts.to_send.fetch_sub(1, Relaxed);
+            sleep(BETWEEN_WAKES).await;
         }
     }
 

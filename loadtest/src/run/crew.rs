@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::line::{Answer, Order, Task};
 use crate::engine::fleet::Fleet;
-use crate::engine::sender::Sender;
+use crate::engine::sender::{Sender, Wish};
 use crate::input;
 
 /// Connections of the sender and of silently cut networks, beside those of the devices.
@@ -30,19 +31,21 @@ pub fn run() -> anyhow::Result<()> {
 
 async fn work(order: Order, mut lines: mpsc::Receiver<String>) -> anyhow::Result<()> {
     open_files::ensure_sockets(order.devices + OTHER_SOCKETS)?;
+    let order_devices = order.devices;
     let fleet = Fleet::start(order.plan, order.first, order.devices, order.sources)?;
     let sender = Sender::new(Arc::clone(&fleet), order.seed)?;
-    let (wake_all, wakes) = mpsc::channel(1);
+    let (wishes, wished) = mpsc::channel(1);
     // Dropped with everything in it when this function ends.
     let mut running = JoinSet::new();
     if let Some(sender) = sender {
-        running.spawn(sender.run(wakes));
+        running.spawn(sender.run(wished));
     }
     say(&Answer::Done)?;
     while let Some(line) = lines.recv().await {
         match serde_json::from_str(&line)? {
             Task::Begin => drop(running.spawn(Arc::clone(&fleet).ramp(Instant::now()))),
-            Task::WakeAll => wake_all.send(()).await.context("there is nobody to send changes")?,
+            Task::WakeAll => ask(&fleet, &wishes, Wish::All, order_devices).await?,
+            Task::WakeOne(count) => ask(&fleet, &wishes, Wish::OneByOne(count), count).await?,
             Task::Storm(within_s) => fleet.storm(Duration::from_secs_f64(within_s)),
             Task::Tell => {
                 say(&Answer::Tick(Box::new(fleet.counts.take())))?;
@@ -56,6 +59,12 @@ async fn work(order: Order, mut lines: mpsc::Receiver<String>) -> anyhow::Result
         say(&Answer::Done)?;
     }
     Ok(())
+}
+
+/// Hands a wish to who sends changes; until they are all sent it shows in the ticks.
+async fn ask(fleet: &Fleet, wishes: &mpsc::Sender<Wish>, wish: Wish, count: usize) -> anyhow::Result<()> {
+    fleet.counts.to_send.fetch_add(count as u64, Relaxed);
+    wishes.send(wish).await.context("there is nobody to send changes")
 }
 
 fn say(answer: &Answer) -> anyhow::Result<()> {

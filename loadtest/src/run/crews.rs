@@ -60,11 +60,12 @@ impl Crews {
     /// A process ended, or does not answer.
     pub async fn tell(&mut self, task: Task) -> anyhow::Result<Vec<Tick>> {
         let line = serde_json::to_string(&task)?;
-        for crew in &mut self.0 {
+        let count = if matches!(task, Task::WakeOne(_)) { 1 } else { self.0.len() };
+        for crew in &mut self.0[..count] {
             crew.write(&line).await?;
         }
         let mut ticks = Vec::new();
-        for crew in &mut self.0 {
+        for crew in &mut self.0[..count] {
             if let Answer::Tick(tick) = crew.answer().await? {
                 ticks.push(*tick);
             }

@@ -30,6 +30,8 @@ pub enum Task {
     Tell,
     /// One change for every device.
     WakeAll,
+    /// Changes for so many devices, each after the one before was answered and its device is held again. The first process does it.
+    WakeOne(usize),
     /// Everybody loses the connection, and comes back within so many seconds.
     Storm(f64),
     /// Say what happened for the last time, and end.

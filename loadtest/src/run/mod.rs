@@ -17,8 +17,8 @@ use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use self::crew::run as run_crew;
-use self::crews::Crews;
-use self::line::Task;
+pub use self::crews::Crews;
+pub use self::line::Task;
 use self::record::Record;
 use self::server::Probe;
 use crate::live::Live;

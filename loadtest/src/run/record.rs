@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::engine::counts::Tick;
 use crate::results::{
-    Ended, FORMAT, Latency, Machine, Mark, Phase, Quantiles, Results, SAMPLES_MAX, Sample, Scenario, Server, States, Totals, Wakes,
+    Ended, FORMAT, Latency, Machine, Mark, Phase, Quantiles, Results, SAMPLES_MAX, Sample, Scenario, Server, Totals, Wakes,
     new_histogram, thin, timestamp,
 };
 use crate::scenario::Plan;
@@ -60,31 +60,26 @@ impl Record {
         let before_s = self.samples.last().map_or(0.0, |sample| sample.t_s);
         let mut sample = Sample { t_s, seconds: t_s - before_s, server, ..Sample::default() };
         let mut latencies = new_histogram();
-        let (mut held_once, mut first_error) = (0, None);
-        for tick in ticks {
-            sample.devices = sum(sample.devices, tick.states);
-            sample.wakes += tick.wakes;
-            sample.changes += tick.changes;
-            sample.expired += tick.expired;
-            held_once += tick.held_once;
-            self.totals.lost += tick.lost;
-            self.totals.needless += tick.needless;
-            self.totals.connections += tick.connections;
-            self.totals.exchanges += tick.exchanges;
-            for (kind, count) in &tick.errors {
-                *sample.errors.entry(kind.clone()).or_default() += count;
-                *self.totals.errors.entry(kind.clone()).or_default() += count;
-            }
-            first_error = first_error.or(tick.first_error.clone());
-            record(&mut latencies, &tick.corrected_us);
-            record(&mut self.uncorrected, &tick.uncorrected_us);
+        let mut all = Tick::default();
+        ticks.iter().for_each(|tick| all.add(tick));
+        record(&mut latencies, &all.corrected_us);
+        record(&mut self.uncorrected, &all.uncorrected_us);
+        (sample.devices, sample.wakes, sample.changes, sample.expired) = (all.states, all.wakes, all.changes, all.expired);
+        let totals = &mut self.totals;
+        totals.held_once = all.held_once;
+        totals.held_max = totals.held_max.max(sample.devices.held);
+        totals.changes += all.changes;
+        totals.wakes += all.wakes;
+        totals.expired += all.expired;
+        totals.lost += all.lost;
+        totals.needless += all.needless;
+        totals.connections += all.connections;
+        totals.exchanges += all.exchanges;
+        for (kind, count) in &all.errors {
+            *totals.errors.entry(kind.clone()).or_default() += count;
         }
-        self.totals.held_once = held_once;
-        self.totals.held_max = self.totals.held_max.max(sample.devices.held);
-        self.totals.changes += sample.changes;
-        self.totals.wakes += sample.wakes;
-        self.totals.expired += sample.expired;
-        self.totals.first_error = self.totals.first_error.take().or(first_error);
+        totals.first_error = totals.first_error.take().or(all.first_error);
+        sample.errors = all.errors;
         self.count_backend(server);
         sample.wake_ms = quantiles(&latencies);
         for histogram in [&mut self.overall].into_iter().chain(self.phases.last_mut().map(|phase| &mut phase.latencies)) {
@@ -140,16 +135,6 @@ impl Record {
         let Some(requests) = server.and_then(|server| server.backend_requests) else { return };
         let first = *self.backend_first.get_or_insert(requests);
         self.totals.backend_requests = Some(requests.saturating_sub(first));
-    }
-}
-
-fn sum(a: States, b: States) -> States {
-    States {
-        connecting: a.connecting + b.connecting,
-        syncing: a.syncing + b.syncing,
-        held: a.held + b.held,
-        backing_off: a.backing_off + b.backing_off,
-        offline: a.offline + b.offline,
     }
 }
 

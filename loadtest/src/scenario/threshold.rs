@@ -168,3 +168,54 @@ fn rounded(number: f64) -> String {
         number => format!("{number:.1}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::*;
+    use crate::results::{Latency, Sample, Server, States, new_histogram};
+
+    fn results() -> Results {
+        let mut results = crate::report::example::run();
+        let mut histogram: Histogram<u64> = new_histogram();
+        (1..=100).for_each(|ms| histogram.saturating_record(ms * 1_000));
+        results.wakes.overall = Latency::of(&histogram);
+        results.totals.errors = [("timeout".to_owned(), 1)].into();
+        results.totals.exchanges = 999;
+        results.totals.lost = 0;
+        let held = [0, 90, 100, 40, 80];
+        results.samples = held.iter().enumerate().map(|(second, &held)| Sample {
+            t_s: second as f64,
+            devices: States { held, ..States::default() },
+            server: Some(Server { backend_requests: Some(second as u64 * 10 + held), rss_bytes: Some(5_000_000), ..Server::default() }),
+            ..Sample::default()
+        }).collect();
+        results
+    }
+
+    fn judged(key: &str, text: &str) -> (bool, String) {
+        let threshold = Limit::of(key, text).unwrap().judge(&results());
+        (threshold.kept, threshold.measured)
+    }
+
+    #[test]
+    fn a_condition_is_kept_or_not_and_says_what_was_measured() {
+        assert!(judged("wake_p99_ms", "< 100").0 && !judged("wake_p99_ms", "< 50").0);
+        assert_eq!(judged("lost", "= 0"), (true, "0".into()));
+        assert_eq!(judged("errors", "< 0.1 %"), (false, "0.100 %".into()));
+        assert_eq!(judged("errors", "<= 1"), (true, "1".into()));
+        assert_eq!(judged("held_min", ">= 40"), (true, "40".into()), "after all had been there");
+        assert_eq!(judged("held_at_end", "> 80"), (false, "80".into()));
+        assert_eq!(judged("backend_rps_max", "< 110"), (true, "100 /s".into()));
+        assert_eq!(judged("server_rss_mb", "< 5.1"), (true, "5 MB".into()));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_kept() {
+        let mut results = results();
+        results.wakes.overall = Latency::default();
+        let threshold = Limit::of("wake_p50_ms", "< 1_000").unwrap().judge(&results);
+        assert_eq!((threshold.kept, threshold.measured.as_str(), threshold.text.as_str()), (false, "not measured", "wake_p50_ms < 1_000"));
+    }
+}
