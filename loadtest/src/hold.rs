@@ -259,7 +259,10 @@ impl Watch {
         self.now = now;
         if self.shows && self.shown.elapsed() >= SHOW_EVERY {
             self.shown = Instant::now();
-            println!("held {}, connections {}, wakes {}, errors {:?}", self.now.states.held, self.now.connections, self.now.wakes, self.now.errors);
+            println!(
+                "held {}, connections {}, wakes {}, errors {:?}",
+                self.now.states.held, self.now.connections, self.now.wakes, self.now.errors
+            );
         }
     }
 

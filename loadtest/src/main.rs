@@ -20,6 +20,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// As in pushgate: what devices need while they connect goes back to the system once they wait. With glibc's allocator thousands
+/// that connect at once leave five times as much behind as they keep.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Simulated Exchange ActiveSync devices for sizing and testing push gateways and servers.
 #[derive(Debug, Parser)]
 #[command(name = "pushgate-loadtest", version, about, max_term_width = 100)]

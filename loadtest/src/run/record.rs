@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 
 use crate::engine::counts::Tick;
 use crate::results::{
-    Ended, FORMAT, Latency, Machine, Mark, Phase, Quantiles, Results, SAMPLES_MAX, Sample, Scenario, Server, Totals, Wakes,
-    new_histogram, thin, timestamp,
+    Ended, FORMAT, Latency, Machine, Mark, Phase, Quantiles, Results, SAMPLES_MAX, Sample, Scenario, Server, Totals, Wakes, new_histogram,
+    thin, timestamp,
 };
 use crate::scenario::Plan;
 

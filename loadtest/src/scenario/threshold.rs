@@ -185,12 +185,16 @@ mod tests {
         results.totals.exchanges = 999;
         results.totals.lost = 0;
         let held = [0, 90, 100, 40, 80];
-        results.samples = held.iter().enumerate().map(|(second, &held)| Sample {
-            t_s: second as f64,
-            devices: States { held, ..States::default() },
-            server: Some(Server { backend_requests: Some(second as u64 * 10 + held), rss_bytes: Some(5_000_000), ..Server::default() }),
-            ..Sample::default()
-        }).collect();
+        results.samples = held
+            .iter()
+            .enumerate()
+            .map(|(second, &held)| Sample {
+                t_s: second as f64,
+                devices: States { held, ..States::default() },
+                server: Some(Server { backend_requests: Some(second as u64 * 10 + held), rss_bytes: Some(5_000_000), ..Server::default() }),
+                ..Sample::default()
+            })
+            .collect();
         results
     }
 

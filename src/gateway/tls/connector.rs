@@ -102,3 +102,96 @@ const READ_BYTES: usize = 4_096;
 /// A ticket of pushgate is some 200 bytes; with a chain of device certificates inside it can be a few KB.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 const NEW_SESSION_TICKET: u8 = 4;
+
+#[cfg(test)]
+mod tests {
+    use rustls::SupportedProtocolVersion;
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::version::{TLS12, TLS13};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::super::Acceptor;
+    use super::*;
+
+    fn config(root: &str, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let mut config = builder.with_protocol_versions(&[version]).unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.enable_secret_extraction = true;
+        Arc::new(config)
+    }
+
+    /// Accepts once, gives back what it reads; says whether a session was resumed.
+    fn echo(listener: &Arc<TcpListener>, acceptor: &Arc<Acceptor>) -> JoinHandle<bool> {
+        let (listener, acceptor) = (Arc::clone(listener), Arc::clone(acceptor));
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut accepted) = acceptor.accept(stream, Vec::new()).await else { return false };
+            let mut buffer = [0; 64];
+            while let Ok(count @ 1..) = accepted.stream.read(&mut buffer).await {
+                accepted.stream.write_all(&buffer[..count]).await.unwrap();
+                accepted.stream.flush().await.unwrap();
+            }
+            accepted.resumed
+        })
+    }
+
+    async fn ask(stream: &mut WireStream, text: &[u8]) {
+        stream.write_all(text).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = vec![0; text.len()];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, text);
+    }
+
+    fn scene() -> (Arc<Acceptor>, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        (Arc::new(Acceptor::from_pem(&chain, &key).unwrap()), chain)
+    }
+
+    #[tokio::test]
+    async fn a_device_speaks_both_versions_resumes_and_can_be_taken_apart_between_two_exchanges() {
+        let (acceptor, root) = scene();
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = listener.local_addr().unwrap();
+        for version in [&TLS12, &TLS13] {
+            let config = config(&root, version);
+            for is_second in [false, true] {
+                let serving = echo(&listener, &acceptor);
+                let stream = TcpStream::connect(address).await.unwrap();
+                let mut stream = connect(Arc::clone(&config), "localhost".try_into().unwrap(), stream).await.unwrap();
+                ask(&mut stream, b"one").await;
+                let (socket, wire, received) = stream.into_parts().expect("all is sent");
+                assert!(received.is_empty(), "tickets are not data");
+                let mut stream = WireStream::from_parts(socket, wire, received);
+                ask(&mut stream, b"two").await;
+                drop(stream);
+                assert_eq!(serving.await.unwrap(), is_second, "{version:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_device_refuses_a_stranger_and_notices_who_hangs_up() {
+        let (acceptor, _) = scene();
+        let (_, other_root) = scene();
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let address = listener.local_addr().unwrap();
+        let serving = echo(&listener, &acceptor);
+        let config = config(&other_root, &TLS13);
+        let stream = TcpStream::connect(address).await.unwrap();
+        let refused = connect(Arc::clone(&config), "localhost".try_into().unwrap(), stream).await;
+        assert!(matches!(refused, Err(ConnectError::Handshake(rustls::Error::InvalidCertificate(_)))), "{refused:?}");
+        serving.await.unwrap();
+        let closing = tokio::spawn(async move { drop(listener.accept().await.unwrap()) });
+        let stream = TcpStream::connect(address).await.unwrap();
+        let cut = connect(config, "localhost".try_into().unwrap(), stream).await;
+        assert!(matches!(cut, Err(ConnectError::Io(_))), "{cut:?}");
+        closing.await.unwrap();
+    }
+}
