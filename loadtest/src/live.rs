@@ -48,7 +48,8 @@ impl Live {
         self.standing.feed(sample);
         match self.output {
             Output::Terminal { .. } => self.draw(),
-            Output::Log { last_s } if sample.t_s >= last_s + EVERY_S => {
+            // Samples come a little early or late.
+            Output::Log { last_s } if sample.t_s >= last_s + EVERY_S - 0.5 => {
                 self.output = Output::Log { last_s: sample.t_s };
                 write(&(self.standing.line() + "\n"));
             }

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 pub use self::terminal::summary;
-pub use self::units::{bytes, clock, count, figure, milliseconds, share};
+pub use self::units::{bytes, clock, count, duration, figure, milliseconds, share};
 use crate::results::Results;
 
 /// What a folder of a run calls its results.

@@ -8,7 +8,7 @@ use pushgate::logic::eas::Command;
 use pushgate::standin::cas::Cas;
 use serde_json::json;
 
-use crate::report::{clock, count, milliseconds};
+use crate::report::{clock, count, duration};
 
 /// Writes status lines.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Status {
         let waits = cas.take_waits();
         let _ = write!(line, "   waiting {}", count(cas.queued() as u64));
         if waits.count > 0 {
-            let _ = write!(line, " (longest {})", milliseconds(waits.max.as_secs_f64() * 1e3));
+            let _ = write!(line, " (longest {})", duration(waits.max.as_secs_f64()));
         }
         let now = counts(cas);
         let before = |name| self.before.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count);

@@ -7,6 +7,8 @@ use crate::results::{Sample, Server};
 
 /// Kinds of errors that are named.
 const ERROR_KINDS_MAX: usize = 4;
+/// Seconds over which wakes are counted: samples may follow each other at once.
+const RATE_OVER_S: f64 = 0.5;
 /// Seconds over which server CPU is shown: shorter ones jump.
 const CPU_OVER_S: f64 = 4.0;
 
@@ -21,6 +23,10 @@ pub struct Standing {
     wakes: u64,
     changes: u64,
     errors: BTreeMap<String, u64>,
+    /// Wakes and seconds since `rate` was last made.
+    recently: (u64, f64),
+    /// Wakes a second.
+    rate: f64,
     /// The latest interval that had wakes.
     waking: Option<Sample>,
     /// Time and CPU seconds of the server some seconds ago.
@@ -40,6 +46,8 @@ impl Standing {
             wakes: 0,
             changes: 0,
             errors: BTreeMap::new(),
+            recently: (0, 0.0),
+            rate: 0.0,
             waking: None,
             cpu_before: None,
             cpu: None,
@@ -54,6 +62,11 @@ impl Standing {
     pub fn feed(&mut self, sample: &Sample) {
         self.wakes += sample.wakes;
         self.changes += sample.changes;
+        self.recently = (self.recently.0 + sample.wakes, self.recently.1 + sample.seconds);
+        if self.recently.1 >= RATE_OVER_S {
+            self.rate = self.recently.0 as f64 / self.recently.1;
+            self.recently = (0, 0.0);
+        }
         for (kind, count) in &sample.errors {
             *self.errors.entry(kind.clone()).or_default() += count;
         }
@@ -111,7 +124,7 @@ impl Standing {
     }
 
     fn wake_rate(&self) -> String {
-        figure(self.last.wakes as f64 / self.last.seconds.max(1e-3))
+        figure(self.rate)
     }
 
     /// Of the latest second with wakes: a wake of all would otherwise be gone before it is read.

@@ -16,7 +16,7 @@ pub struct Row {
     pub name: String,
     pub a: String,
     pub b: String,
-    /// B divided by A: `0.5×`; "–" where there is none.
+    /// B divided by A: `0.5×`, `1/790`; "–" where there is none.
     pub ratio: String,
     pub verdict: Verdict,
 }
@@ -64,9 +64,14 @@ fn row(metric: &Metric, a: Option<f64>, b: Option<f64>) -> Row {
         name: metric.name.clone(),
         a: metric.unit.text(a),
         b: metric.unit.text(b),
-        ratio: ratio.map_or("–".into(), |ratio| format!("{}×", units::figure(ratio))),
+        ratio: ratio.map_or("–".into(), ratio_text),
         verdict: verdict(metric.better, a, b),
     }
+}
+
+/// Far below 1 its inverse is easier to read: `1/790`.
+fn ratio_text(ratio: f64) -> String {
+    if ratio > 0.0 && ratio < 0.1 { format!("1/{}", units::figure(1.0 / ratio)) } else { format!("{}×", units::figure(ratio)) }
 }
 
 fn verdict(better: Better, a: Option<f64>, b: Option<f64>) -> Verdict {
@@ -178,6 +183,7 @@ mod tests {
         assert_eq!(seen("lost"), ("–", Verdict::Worse), "from none there is no ratio, but it is worse");
         assert_eq!(seen("errors"), ("0×", Verdict::Better));
         assert_eq!(seen("changes sent"), ("2×", Verdict::Nothing));
+        assert_eq!((ratio_text(0.0012658), ratio_text(12.0)), ("1/790".into(), "12×".into()));
         assert_eq!(seen("wake p50").1, Verdict::Same, "three per cent are noise");
     }
 

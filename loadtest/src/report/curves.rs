@@ -12,6 +12,8 @@ const ERROR_KINDS_MAX: usize = 5;
 const PHASES_MAX: usize = 5;
 /// Steps of a percentile curve each time that what is left is halved.
 const STEPS_PER_HALF: u32 = 8;
+/// The shortest time over which something is said to happen so often a second.
+const INTERVAL_MIN_S: f64 = 0.5;
 const MIB: f64 = 1_048_576.0;
 
 type Points = Vec<Option<(f64, f64)>>;
@@ -30,7 +32,9 @@ pub struct Named<'a> {
 pub fn plots(runs: &[Named<'_>]) -> anyhow::Result<Vec<Plot>> {
     let time = || Axis::time(runs.iter().map(|named| named.run.seconds).fold(0.0, f64::max));
     let marks = marks(runs);
-    let over_time = |title: &str, about: &str, y: &dyn Fn(f64) -> Axis, series: Vec<Series>| {
+    let over_time = |title: &str, about: &str, y: &dyn Fn(f64) -> Axis, mut series: Vec<Series>| {
+        // What one of the runs did not measure is not in the legend either.
+        series.retain(|series| series.points.iter().any(Option::is_some));
         let max = values(&series).fold(0.0, f64::max);
         let (title, about) = (title.to_owned(), about.to_owned());
         (max > 0.0).then(|| Plot { title, about, x: time(), y: y(max), series, marks: marks.clone() })
@@ -181,22 +185,41 @@ fn percentile_points(latency: &Latency) -> anyhow::Result<Points> {
     Ok(points)
 }
 
-fn rate(count: u64, sample: &Sample) -> Option<f64> {
-    (sample.seconds > 0.0).then(|| count as f64 / sample.seconds)
+/// Turns counts into counts a second. Samples that follow each other at once (one is taken at each mark) go together: three
+/// wakes in a millisecond are not three thousand a second.
+fn by_second(run: &Results, mut series: Series) -> Series {
+    let (mut count, mut seconds) = (0.0, 0.0);
+    for (point, sample) in series.points.iter_mut().zip(&run.samples) {
+        count += point.map_or(0.0, |(_, count)| count);
+        seconds += sample.seconds;
+        *point = (seconds >= INTERVAL_MIN_S).then(|| (sample.t_s, count / seconds));
+        if point.is_some() {
+            (count, seconds) = (0.0, 0.0);
+        }
+    }
+    // What is left out is no gap.
+    series.points.retain(Option::is_some);
+    series
+}
+
+/// One line for each run, of something that is counted.
+fn each_by_second(runs: &[Named<'_>], label: &str, count: impl Fn(&Sample) -> u64) -> Vec<Series> {
+    let series = each(runs, label, |sample| Some(count(sample) as f64));
+    runs.iter().zip(series).map(|(named, series)| by_second(named.run, series)).collect()
 }
 
 fn rates(runs: &[Named<'_>]) -> Vec<Series> {
-    let mut series = each(runs, "wakes", |sample| rate(sample.wakes, sample));
+    let mut series = each_by_second(runs, "wakes", |sample| sample.wakes);
     if let [only] = runs {
-        let changes = points(only.run, |sample| rate(sample.changes, sample));
-        series.push(Series { dashed: true, ..Series::line("changes", 2, changes) });
+        let changes = points(only.run, |sample| Some(sample.changes as f64));
+        series.push(by_second(only.run, Series { dashed: true, ..Series::line("changes", 2, changes) }));
     }
     series
 }
 
 fn errors(runs: &[Named<'_>]) -> Vec<Series> {
     let [only] = runs else {
-        return each(runs, "errors", |sample| rate(sample.errors.values().sum(), sample));
+        return each_by_second(runs, "errors", |sample| sample.errors.values().sum());
     };
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, count) in only.run.samples.iter().flat_map(|sample| &sample.errors) {
@@ -206,14 +229,15 @@ fn errors(runs: &[Named<'_>]) -> Vec<Series> {
     kinds.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
     let others: Vec<&str> = kinds.split_off(kinds.len().min(ERROR_KINDS_MAX)).into_iter().map(|(kind, _)| kind).collect();
     let line = |(index, kind): (usize, &str)| {
-        let count = |sample: &Sample| rate(sample.errors.get(kind).copied().unwrap_or(0), sample);
+        let count = |sample: &Sample| Some(sample.errors.get(kind).copied().unwrap_or(0) as f64);
         // Red first: the commonest.
-        Series::line(kind, [5, 2, 4, 1, 3][index % ERROR_KINDS_MAX], points(only.run, count))
+        by_second(only.run, Series::line(kind, [5, 2, 4, 1, 3][index % ERROR_KINDS_MAX], points(only.run, count)))
     };
     let mut series: Vec<Series> = kinds.iter().map(|(kind, _)| *kind).enumerate().map(line).collect();
     if !others.is_empty() {
-        let count = |sample: &Sample| others.iter().filter_map(|&kind| sample.errors.get(kind)).sum();
-        series.push(Series { dashed: true, ..Series::line("others", 0, points(only.run, |sample| rate(count(sample), sample))) });
+        let count = |sample: &Sample| others.iter().filter_map(|&kind| sample.errors.get(kind)).sum::<u64>();
+        let line = Series::line("others", 0, points(only.run, |sample| Some(count(sample) as f64)));
+        series.push(by_second(only.run, Series { dashed: true, ..line }));
     }
     series
 }
@@ -243,15 +267,20 @@ fn growth(runs: &[Named<'_>], total: impl Fn(&Sample) -> Option<f64>) -> Vec<Ser
     let mut series = each(runs, "", total);
     for series in &mut series {
         let mut before: Option<(f64, f64)> = None;
-        for point in &mut series.points {
-            let Some(now) = *point else { continue };
-            // The first has nothing before it; a server that was started again begins anew.
-            *point = before.filter(|before| now.0 > before.0 && now.1 >= before.1).map(|before| {
-                let seconds = now.0 - before.0;
-                (now.0, (now.1 - before.1) / seconds)
-            });
-            before = Some(now);
-        }
+        let grown = |point: &Option<(f64, f64)>| {
+            let Some((t_s, total)) = *point else { return Some(None) };
+            let Some((before_s, before_total)) = before else {
+                before = Some((t_s, total));
+                return None;
+            };
+            if t_s - before_s < INTERVAL_MIN_S {
+                return None;
+            }
+            before = Some((t_s, total));
+            // A server that was started again begins anew.
+            Some((total >= before_total).then(|| (t_s, (total - before_total) / (t_s - before_s))))
+        };
+        series.points = series.points.iter().filter_map(grown).collect();
     }
     series
 }
@@ -303,7 +332,21 @@ mod tests {
         let series = cpu(&[Named { name: "", run: &run }]);
         let values: Vec<f64> = series[0].points.iter().flatten().map(|(_, value)| *value).collect();
         assert!(values.iter().all(|value| (value - 10.0).abs() < 1e-6), "{values:?}");
-        assert_eq!((series[0].points[0], series[0].points[50]), (None, None));
+        assert_eq!(series[0].points.iter().filter(|point| point.is_none()).count(), 1, "where nothing was measured");
+    }
+
+    #[test]
+    fn samples_that_follow_at_once_go_together() {
+        let mut run = example::run();
+        let mut soon = run.samples[30].clone();
+        (soon.t_s, soon.seconds) = (soon.t_s + 0.01, 0.01);
+        run.samples[31].seconds = 0.99;
+        run.samples.insert(31, soon);
+        let series = rates(&[Named { name: "", run: &run }]);
+        let most = values(&series).fold(0.0, f64::max);
+        assert!(most <= 40.0 + 1e-9, "{most} a second");
+        let cpu = cpu(&[Named { name: "", run: &run }]);
+        assert!(values(&cpu).all(|value| value <= 11.0), "{:?}", cpu[0].points);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use super::units;
 use crate::results::{Results, Sample, Server};
 
+/// The share of the devices that is nearly all of them.
+const NEARLY_ALL: f64 = 0.95;
+
 /// A figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
@@ -66,7 +69,7 @@ pub fn metrics(run: &Results) -> Vec<Metric> {
     let mut all = vec![
         Metric::new("devices", Count, Neither, count(run.devices as u64)),
         Metric::new("held at most", Count, More, count(totals.held_max)),
-        Metric::new("all held after", Seconds, Less, all_held_s(run)),
+        Metric::new("95 % held after", Seconds, Less, nearly_held_s(run)),
         Metric::new("changes sent", Count, Neither, count(totals.changes)),
         Metric::new("wakes", Count, Neither, count(totals.wakes)),
         Metric::new("wake p50", Milliseconds, Less, wake_ms(wakes.p50_ms)),
@@ -93,9 +96,10 @@ pub fn metrics(run: &Results) -> Vec<Metric> {
     all
 }
 
-/// When all devices were held for the first time.
-pub fn all_held_s(run: &Results) -> Option<f64> {
-    run.samples.iter().find(|sample| sample.devices.held >= run.devices as u64).map(|sample| sample.t_s)
+/// When nearly all devices were held for the first time. Not all: while some come others are woken.
+pub fn nearly_held_s(run: &Results) -> Option<f64> {
+    let enough = (run.devices as f64 * NEARLY_ALL).ceil() as u64;
+    run.samples.iter().find(|sample| sample.devices.held >= enough).map(|sample| sample.t_s)
 }
 
 /// Most memory the server had.
@@ -161,11 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn all_are_held_when_the_last_one_is() {
+    fn nearly_all_are_held_before_the_last_one_is() {
         let mut run = example::run();
-        let exact = run.samples.iter().position(|sample| sample.devices.held == 1_000).unwrap();
-        assert_eq!(value(&run, "all held after"), Some(run.samples[exact].t_s));
-        run.devices += 1;
-        assert_eq!(value(&run, "all held after"), None);
+        let enough = run.samples.iter().position(|sample| sample.devices.held >= 950).unwrap();
+        assert_eq!(value(&run, "95 % held after"), Some(run.samples[enough].t_s));
+        run.devices *= 2;
+        assert_eq!(value(&run, "95 % held after"), None);
     }
 }

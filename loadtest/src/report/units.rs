@@ -27,7 +27,7 @@ pub fn figure(number: f64) -> String {
 
 /// A latency given in milliseconds.
 pub fn milliseconds(ms: f64) -> String {
-    if ms >= 9_999.5 { format!("{} s", figure(ms / 1e3)) } else { format!("{} ms", figure(ms)) }
+    if ms >= 999.5 { format!("{} s", figure(ms / 1e3)) } else { format!("{} ms", figure(ms)) }
 }
 
 /// Memory.
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn units_fit() {
-        assert_eq!((milliseconds(41.26).as_str(), milliseconds(9_999.6).as_str()), ("41.3 ms", "10 s"));
+        assert_eq!((milliseconds(41.26).as_str(), milliseconds(3_991.6).as_str()), ("41.3 ms", "3.99 s"));
         assert_eq!((bytes(512.0).as_str(), bytes(1_024.0).as_str(), bytes(3.5 * 1_073_741_824.0).as_str()), ("512 B", "1 KiB", "3.5 GiB"));
         assert_eq!(
             [duration(42.0), duration(200.0), duration(7_500.0)],

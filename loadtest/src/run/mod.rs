@@ -70,11 +70,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let results = runtime.block_on(conduct(&plan))?;
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}-{}", plan.name, results.started.replace(':', ""))));
     let page = report::write(&results, &out).context("the report")?;
-    for threshold in &results.thresholds {
-        let verdict = if threshold.kept { "kept" } else { "NOT kept" };
-        println!("{}: {} ({verdict})", threshold.text, threshold.measured);
-    }
-    println!("{}", page.display());
+    println!("{}\n{}", report::summary(&results), page.display());
     Ok(if results.is_kept() { ExitCode::SUCCESS } else { ExitCode::from(NOT_KEPT) })
 }
 

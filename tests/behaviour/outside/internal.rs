@@ -135,7 +135,7 @@ async fn gauges_follow_what_is_held() {
     let gateway = gateway().behind(backend.url()).start().await;
     let mut phone = device().in_step_at(&gateway).await;
     phone.hold(&gateway).await;
-    // Other gateways of this process set the same gauge; ours does once a second.
+    // Other gateways of this process set the same gauge, each when it is asked.
     until("a Ping in the gauge", async || gateway.metric("pushgate_pings_held", "").await >= 1.0).await;
     let status = gateway.status().await;
     assert_eq!((status.held, status.lots.iter().map(|lot| lot.held).sum::<usize>()), (1, 1));

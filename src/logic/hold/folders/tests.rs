@@ -362,3 +362,27 @@ fn the_child_of_the_inbox_is_not_taken_for_its_namesake_under_the_root() {
     table.mark(&Scope::FolderName("INBOX/Work".into()), Some(&PathMatch::new("INBOX/Work")), 2, &view(1));
     assert_eq!(table.dirty(&view(1)).collect::<Vec<_>>(), ["7"]);
 }
+
+#[test]
+fn what_is_below_a_shared_namespace_is_somebody_elses_until_it_moves_away() {
+    let mut table = FolderTable::default();
+    let folder = |id: &str, parent: &str, name: &str, kind| Folder {
+        id: FolderId::new(id).expect("short"),
+        parent: FolderId::new(parent).expect("short"),
+        name: name.into(),
+        kind: FolderType(kind),
+    };
+    // Listed before their parents, as some servers do.
+    let listed = [("9", "8", "Team", 12), ("8", "7", "anna", 12), ("7", "0", "Shared", 12), ("5", "0", "Work", 12)];
+    let add = |(id, parent, name, kind)| FolderChange::Add(folder(id, parent, name, kind));
+    table.learn(true, &listed.map(add), 1);
+    let is_covered = |table: &mut FolderTable, id: &'static str| {
+        table.watch([(id, None)].into_iter(), 1, &view(1));
+        table.is_covered(&COVERAGE)
+    };
+    assert_eq!(["9", "8", "7", "5"].map(|id| is_covered(&mut table, id)), [false, false, false, true]);
+    table.learn(false, &[FolderChange::Update(folder("9", "5", "Team", 12))], 2);
+    assert_eq!(["9", "8"].map(|id| is_covered(&mut table, id)), [true, false]);
+    table.learn(true, &[add(("7", "0", "Public", 5))], 3);
+    assert!(is_covered(&mut table, "7"), "a Sent folder is one's own whatever it is called");
+}
