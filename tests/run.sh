@@ -14,7 +14,7 @@ output=$target/test-output
 passed=0
 failed=0
 
-build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl python3 procps valgrind)
+build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 procps valgrind)
 server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2)
 
 main() {

@@ -4,6 +4,7 @@
 //! none; but a Ping of a device that has to fetch its policy is told to look (Status 7), or it would be held with the old one.
 
 use super::access::{AccessState, AccessWhy};
+use super::loops::Steps;
 use super::provisioning::Due;
 use super::signal::Refusal;
 use super::wipe::WipeKind;
@@ -81,6 +82,17 @@ pub fn wipe_first(asked: &Asked, partnership: &Partnership) -> Option<Decision> 
         Command::Provision => Decision::Provision,
         _ => Decision::Refuse(Refusal::Wipe(wipe.kind)),
     })
+}
+
+/// Tellings after which a device that could provision, by the key it sends, is taken for one that cannot.
+const TELLINGS_MAX: u32 = 6;
+
+/// Whether a refused request passes after all: the policy lets devices sync that cannot provision, and this one, which sends the key 0 as
+/// if it could, was told so often by now and never asked for a policy. The caller forwards it and counts no step.
+pub fn passes_anyway(refusal: Refusal, known: &Known<'_>, steps: &Steps) -> bool {
+    let is_allowed = known.policy.is_some_and(|policy| policy.is_on(Setting::AllowNonProvisionableDevices));
+    let never_asked = known.partnership.is_none_or(|partnership| partnership.provisioning.asked_at.is_none());
+    refusal == Refusal::NotProvisioned && is_allowed && never_asked && steps.told >= TELLINGS_MAX
 }
 
 /// The part that is about the device as such.

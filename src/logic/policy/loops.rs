@@ -4,7 +4,7 @@
 //! slowed down: one try now and then, further and further apart, and in between an answer that asks for patience.
 //!
 //! The caller counts what the gate decides: a refusal that [`is_step`](super::signal::Refusal::is_step) as [`Steps::told`], a Provision
-//! (unless an order to erase stands) as [`Steps::provisions`], a command other than Ping that passes as [`Steps::passed`].
+//! (unless an order to erase stands) as [`Steps::provisions`], a command other than Ping that the gate passes as [`Steps::passed`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! Who may sync, and why.
 
 use super::super::access::{
-    Access, AccessState, AccessWhy, DISCOVERY_S, DeviceAccess, MailboxSettings, Pattern, Rule, Rules, Trait, Traits, decide,
+    Access, AccessError, AccessState, AccessWhy, DISCOVERY_S, DeviceAccess, MailboxSettings, Pattern, Rule, Rules, Trait, Traits, decide,
 };
 use super::{START, device_id, partnership};
 use crate::logic::eas::{DeviceInformation, DeviceType, Version};
@@ -44,6 +44,33 @@ fn stars_stand_for_any_text() {
     for bad in ["", "  ", "a\nb", &"x".repeat(256)] {
         assert!(Pattern::new(bad).is_err(), "{bad:?}");
     }
+}
+
+#[test]
+fn the_reason_is_stored_with_the_partnership() {
+    let reasons = [
+        AccessWhy::Rule(rule(Trait::Model, "Model*", Access::Block)),
+        AccessWhy::Device { by: "ada".into(), at: START },
+        AccessWhy::ActiveSyncOff,
+    ];
+    for why in reasons {
+        let text = serde_json::to_string(&why).unwrap();
+        assert_eq!(serde_json::from_str::<AccessWhy>(&text).unwrap(), why, "{text}");
+        assert!(text.contains(r#""because":"#) && !why.to_string().is_empty(), "{text}");
+    }
+    assert!(serde_json::from_str::<AccessWhy>(r#"{"because":"rule","about":"model","pattern":"","access":"block"}"#).is_err());
+    let settings: MailboxSettings = serde_json::from_str("{}").unwrap();
+    assert_eq!(settings, MailboxSettings::default());
+}
+
+#[test]
+fn lists_and_rules_are_bounded() {
+    let ids = |count: usize| (0..count).map(|number| device_id(&number.to_string())).collect();
+    let mailbox = |count| MailboxSettings { allowed_device_ids: ids(count), ..MailboxSettings::default() };
+    assert_eq!(mailbox(1_000).check(), Ok(()));
+    assert_eq!(mailbox(1_001).check(), Err(AccessError::TooManyDeviceIds));
+    let rules = |count| Rules { rules: vec![rule(Trait::Model, "x", Access::Allow); count], default: Access::Allow };
+    assert_eq!((rules(1_000).check(), rules(1_001).check()), (Ok(()), Err(AccessError::TooManyRules)));
 }
 
 #[test]

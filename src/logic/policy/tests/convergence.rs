@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::access::{AccessState, AccessWhy};
+use super::super::enforce;
 use super::super::gate::{Asked, Decision, Known, decide};
 use super::super::provisioning::{Context, Reply, answer};
 use super::super::signal::Refusal;
@@ -206,6 +207,20 @@ proptest! {
         let changes = Changes::parse(typed.iter().map(|(name, text)| (name.as_str(), text.as_str())));
         let again = Policy::new(policy.name.clone(), START).with(&changes.unwrap(), START).unwrap();
         prop_assert_eq!(again.all_json(), policy.all_json());
+    }
+
+    #[test]
+    fn no_body_makes_enforcement_panic(command in 0..Command::ALL.len(), body in proptest::collection::vec(any::<u8>(), 0..200), at in 0..200_usize) {
+        let policy = Prepared::new(Policy::new(PolicyName::new("Any").unwrap(), START));
+        let _ = enforce::decide(Command::ALL[command], &body, &policy);
+        let mut vector = include_bytes!("../../../../tests/vectors/16-provision-req-phase1-141.wbxml").to_vec();
+        let at = at % vector.len();
+        vector[at] = body.first().copied().unwrap_or(0);
+        if let Ok(request) = ProvisionRequest::parse(&vector) {
+            let context = Context { version: Version::V14_1, policy: Some(&policy), now: START, random: 0 };
+            let outcome = answer(&request, &partnership(), &context);
+            prop_assert!(outcome.partnership.provisioning.applied.is_none(), "one exchange is never enough");
+        }
     }
 
     #[test]

@@ -183,6 +183,32 @@ fn a_loop_is_told_otherwise_then_slowed_then_shown() {
 }
 
 #[test]
+fn a_device_that_cannot_provision_but_seems_to_passes_where_it_may() {
+    use super::super::access::{AccessState, AccessWhy};
+    use super::super::gate::{Known, decide, passes_anyway};
+    let asked = Asked { command: Some(Command::Sync), version: Version::V14_0, policy_key: Some(PolicyKey(0)) };
+    let told_before_it_passes = |setting: &str, partnership: &Partnership| {
+        let policy = prepared(&[("DevicePasswordEnabled", "true"), ("AllowNonProvisionableDevices", setting)]);
+        let access = (AccessState::Allowed, &AccessWhy::Default);
+        let known = Known { partnership: Some(partnership), access, policy: Some(&policy), others: 0, devices_max: 1 };
+        let mut steps = Steps::default();
+        (0..100).find(|second| {
+            let Decision::Refuse(refusal) = decide(&asked, &known, START) else { panic!("passed") };
+            let passes = passes_anyway(refusal, &known, &steps);
+            if !passes {
+                steps.told(START.plus(*second));
+            }
+            passes
+        })
+    };
+    assert_eq!(told_before_it_passes("true", &partnership()), Some(6));
+    assert_eq!(told_before_it_passes("false", &partnership()), None);
+    let mut able = partnership();
+    able.provisioning.asked_at = Some(START);
+    assert_eq!(told_before_it_passes("true", &able), None, "one that asked for a policy can have it");
+}
+
+#[test]
 fn provisioning_now_and_then_is_no_loop() {
     let mut steps = Steps::default();
     for hour in 0..100 {
