@@ -55,8 +55,8 @@ impl Target {
         };
         let authority = authority.split('/').next().unwrap_or_default();
         let (host, port) = split(authority, if plain { 80 } else { 443 });
-        if !plain && ca.is_some() == insecure {
-            keys.problem("ca", "or insecure = true: one of them says whom to believe");
+        if !plain && ca.is_none() && !insecure {
+            keys.problem("ca", "or insecure = true: one of them must say whom to believe");
         }
         if let Some(error) = ca.as_ref().and_then(|ca| Trust::from_pem_file(ca).err()) {
             keys.problem("ca", &format!("{error:#}"));
