@@ -73,8 +73,8 @@ impl Limit {
         let (comparison, number) = found.ok_or("begins with <, <=, =, >= or >")?;
         let number = number.trim();
         let is_percent = number.ends_with('%');
-        if is_percent && figure != Figure::Errors {
-            return Err("only errors are bounded by percent (of exchanges)".into());
+        if is_percent && !figure.has_share() {
+            return Err("only errors (of exchanges) and held devices (of all) are bounded by percent".into());
         }
         let bound = number.trim_end_matches('%').trim().replace('_', "").parse();
         let bound = bound.map_err(|_| "ends with a number, such as < 50 or < 0.1 %")?;
@@ -83,7 +83,8 @@ impl Limit {
 
     /// Whether a run kept it.
     pub fn judge(&self, results: &Results) -> Threshold {
-        let measured = self.figure.of(results, self.is_percent);
+        let of_devices = if self.is_percent && self.figure != Figure::Errors { results.devices as f64 / 100.0 } else { 1.0 };
+        let measured = self.figure.of(results, self.is_percent).map(|measured| measured / of_devices);
         let kept = measured.is_some_and(|measured| match self.comparison {
             Comparison::Less => measured < self.bound,
             Comparison::LessOrEqual => measured <= self.bound,
@@ -100,6 +101,11 @@ impl Limit {
 impl Figure {
     fn named(key: &str) -> Option<Figure> {
         toml::Value::String(key.to_owned()).try_into().ok()
+    }
+
+    /// Whether it is a part of something.
+    fn has_share(self) -> bool {
+        matches!(self, Figure::Errors | Figure::HeldMin | Figure::HeldMax | Figure::HeldOnce | Figure::HeldAtEnd)
     }
 
     fn unit(self) -> &'static str {
@@ -184,6 +190,8 @@ mod tests {
         results.totals.errors = [("timeout".to_owned(), 1)].into();
         results.totals.exchanges = 999;
         results.totals.lost = 0;
+        results.totals.held_max = 100;
+        results.devices = 100;
         let held = [0, 90, 100, 40, 80];
         results.samples = held
             .iter()
@@ -210,6 +218,7 @@ mod tests {
         assert_eq!(judged("errors", "< 0.1 %"), (false, "0.100 %".into()));
         assert_eq!(judged("errors", "<= 1"), (true, "1".into()));
         assert_eq!(judged("held_min", ">= 40"), (true, "40".into()), "after all had been there");
+        assert_eq!(judged("held_max", "= 100 %").0, results().devices == 100, "of all devices");
         assert_eq!(judged("held_at_end", "> 80"), (false, "80".into()));
         assert_eq!(judged("backend_rps_max", "< 110"), (true, "100 /s".into()));
         assert_eq!(judged("server_rss_mb", "< 5.1"), (true, "5 MB".into()));
