@@ -22,21 +22,21 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
-        let folder = tempfile::tempdir().unwrap();
-        let made = ThrowAway::new(&["localhost"]).unwrap();
+        let folder = tempfile::tempdir().expect("the scene");
+        let made = ThrowAway::new(&["localhost"]).expect("the scene");
         let (ca, key) = (folder.path().join("ca.pem"), folder.path().join("key.pem"));
-        fs::write(&ca, &made.certificate_pem).unwrap();
-        fs::write(&key, &made.key_pem).unwrap();
+        fs::write(&ca, &made.certificate_pem).expect("the scene");
+        fs::write(&key, &made.key_pem).expect("the scene");
         // Free a moment ago; nobody else on the machine takes the next one that the system gives.
-        let control = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let control = TcpListener::bind("127.0.0.1:0").expect("the scene").local_addr().expect("the scene");
         let mut command = Command::new(PROGRAM);
         command.args(["cas", "--like", "other", "--listen", "127.0.0.1:0", "--json", "--control", &control.to_string()]);
         command.arg("--cert").arg(&ca).arg("--key").arg(&key);
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the scene");
+        let mut lines = BufReader::new(process.stdout.take().expect("the scene")).lines();
+        let first: Value = serde_json::from_str(&lines.next().expect("the scene").expect("the scene")).expect("the scene");
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let address = first["listening"].as_str().unwrap().to_owned();
+        let address = first["listening"].as_str().expect("the scene").to_owned();
         Server { process, address, control, folder }
     }
 
@@ -57,9 +57,9 @@ impl Server {
             self.folder.path().join("ca.pem").display(),
             self.control,
         );
-        fs::write(&scenario, text).unwrap();
+        fs::write(&scenario, text).expect("the scene");
         let out = self.folder.path().join("out");
-        Command::new(PROGRAM).arg("run").arg(scenario).arg("--out").arg(out).args(arguments).output().unwrap()
+        Command::new(PROGRAM).arg("run").arg(scenario).arg("--out").arg(out).args(arguments).output().expect("the scene")
     }
 
     fn report(&self) -> Value {
@@ -69,13 +69,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.process.kill().expect("the scene");
+        self.process.wait().expect("the scene");
     }
 }
 
 fn read(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    serde_json::from_str(&fs::read_to_string(path).expect("the scene")).expect("the scene")
 }
 
 #[test]

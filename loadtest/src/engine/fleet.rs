@@ -21,6 +21,8 @@ pub struct Fleet {
     plan: Plan,
     first: usize,
     devices: usize,
+    /// Which process this is, and of how many.
+    turns: (usize, usize),
     /// Empty: users come from a pattern.
     users: Vec<User>,
     /// One for each kind of the mix, in its order.
@@ -44,11 +46,12 @@ pub enum Reason {
 }
 
 impl Fleet {
-    /// The devices `first` to `first + devices` of a scenario; must be called inside a runtime. `sources`: where they connect from.
+    /// The devices `first` to `first + devices` of a scenario; must be called inside a runtime. `turns`: which process this is, and of
+    /// how many. `sources`: where they connect from.
     ///
     /// # Errors
     /// The CA or the users' file cannot be read any more.
-    pub fn start(plan: Plan, first: usize, devices: usize, sources: Vec<IpAddr>) -> anyhow::Result<Arc<Fleet>> {
+    pub fn start(plan: Plan, first: usize, devices: usize, turns: (usize, usize), sources: Vec<IpAddr>) -> anyhow::Result<Arc<Fleet>> {
         let trust = plan.target.trust()?;
         let tls = trust.map(|trust| client_config(trust, plan.target.resume)).transpose()?;
         let kinds = plan.devices.mix.iter().map(|mix| {
@@ -68,7 +71,7 @@ impl Fleet {
         };
         let counts = Arc::new(Counts::new(devices, Duration::from_secs_f64(plan.run.lost_after_s)));
         let (observer, runtime) = (Arc::clone(&counts) as Arc<dyn Observer>, Handle::current());
-        let make = |watch| Arc::new(Fleet { counts, observer, plan, first, devices, users, kinds, sources, watch, runtime });
+        let make = |watch| Arc::new(Fleet { counts, observer, plan, first, devices, turns, users, kinds, sources, watch, runtime });
         Ok(Watch::start(devices, make)?)
     }
 
@@ -92,7 +95,8 @@ impl Fleet {
     pub async fn ramp(self: Arc<Self>, began: Instant) {
         for device in 0..self.devices {
             // By the clock, not by pauses: those add up.
-            let at = began + self.plan.starts_at(self.first + device);
+            // Processes take turns, so that all of them are at work from the beginning.
+            let at = began + self.plan.starts_at(device * self.turns.1 + self.turns.0);
             tokio::time::sleep_until(at.into()).await;
             let (made, behaviour) = self.device(device);
             tokio::spawn(Arc::clone(&self).go(Life::new(made, behaviour, device)));

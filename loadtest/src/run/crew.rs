@@ -32,8 +32,8 @@ pub fn run() -> anyhow::Result<()> {
 async fn work(order: Order, mut lines: mpsc::Receiver<String>) -> anyhow::Result<()> {
     open_files::ensure_sockets(order.devices + OTHER_SOCKETS)?;
     let order_devices = order.devices;
-    let fleet = Fleet::start(order.plan, order.first, order.devices, order.sources)?;
-    let sender = Sender::new(Arc::clone(&fleet), order.seed)?;
+    let fleet = Fleet::start(order.plan, order.first, order.devices, (order.process, order.processes), order.sources)?;
+    let sender = Sender::new(Arc::clone(&fleet), order.process as u64)?;
     let (wishes, wished) = mpsc::channel(1);
     // Dropped with everything in it when this function ends.
     let mut running = JoinSet::new();

@@ -36,7 +36,7 @@ impl Crews {
         for process in 0..processes {
             let own = devices / processes + usize::from(process < devices % processes);
             let sources = plan.run.sources.map(|sources| sources.share(process, processes)).unwrap_or_default();
-            let order = Order { plan: plan.clone(), first, devices: own, sources, seed: process as u64 };
+            let order = Order { plan: plan.clone(), first, devices: own, sources, process, processes };
             first += own;
             let mut crew = Crew::start()?;
             crew.write(&serde_json::to_string(&order)?).await?;

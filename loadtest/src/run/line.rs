@@ -16,8 +16,9 @@ pub struct Order {
     pub devices: usize,
     /// Where they connect from, in turn; empty: the system's choice.
     pub sources: Vec<IpAddr>,
-    /// Different for each crew: what is random in it.
-    pub seed: u64,
+    /// Which process it is, from 0, and of how many.
+    pub process: usize,
+    pub processes: usize,
 }
 
 /// Later lines to a crew; each is answered.
