@@ -23,13 +23,14 @@ mod program;
 mod publisher;
 mod rows;
 mod servers;
+mod sogo;
 mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use pushgate::gateway::open_files;
 use pushgate::standin::tls::ThrowAway;
@@ -56,6 +57,9 @@ struct Arguments {
     /// Where the raw figures go.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Where servers have their files; it exists and is empty.
+    #[arg(long, value_name = "DIRECTORY")]
+    scratch: Option<PathBuf>,
     /// Measure this pushgate instead of the one built with the bench.
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_pushgate"))]
     program: PathBuf,
@@ -97,8 +101,9 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let began = Instant::now();
     // The servers inherit it.
     open_files::raise_to_most()?;
-    let directory = tempfile::tempdir()?;
-    certify(directory.path())?;
+    let own = tempfile::tempdir()?;
+    let directory = arguments.scratch.as_deref().unwrap_or(own.path()).canonicalize()?;
+    certify(&directory)?;
     let is_short = arguments.short;
     let counts = match (&arguments.n[..], is_short) {
         ([], true) => vec![1_000, 5_000],
@@ -112,12 +117,18 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     for turn in 0..arguments.repeat.unwrap_or(if is_short { 1 } else { 5 }) {
         for &devices in &counts {
             for &peer in &peers {
-                let setting = Setting { directory: directory.path().into(), pushgate: arguments.program.clone(), devices };
-                let idle = Duration::from_secs(if is_short { 2 } else { 12 });
+                let setting = Setting { directory: directory.clone(), pushgate: arguments.program.clone(), devices };
+                // Five long looks at the greatest number make up a minute.
+                let idle = Duration::from_secs(if is_short || counts.last() != Some(&devices) { 2 } else { 12 });
                 let extent = Extent { devices, single_wakes: 100, idle, device_end_bytes };
                 let at = Instant::now();
                 let measured = peer.start(&setting).and_then(|mut server| measure(&mut *server, extent));
-                eprintln!("{:>5.0} s: {} with {devices}, turn {turn}: {:.0} s", began.elapsed().as_secs_f64(), peer.name(), at.elapsed().as_secs_f64());
+                eprintln!(
+                    "{:>5.0} s: {} with {devices}, turn {turn}: {:.0} s",
+                    began.elapsed().as_secs_f64(),
+                    peer.name(),
+                    at.elapsed().as_secs_f64()
+                );
                 match measured {
                     Ok(figures) => table.add(peer, devices, figures),
                     Err(error) => table.fail(peer, devices, format!("{error:#}")),
@@ -125,10 +136,17 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
             }
         }
     }
+    if arguments.only.is_empty() || arguments.only.contains(&Peer::Sogo) {
+        match sogo::measure(&directory, if is_short { 1 } else { 5 }) {
+            Ok(passes) => passes.into_iter().for_each(|figures| table.add(Peer::Sogo, sogo::DEVICES, figures)),
+            Err(error) => table.fail(Peer::Sogo, sogo::DEVICES, format!("{error:#}")),
+        }
+    }
     if let Some(file) = &arguments.json {
         std::fs::write(file, table.to_json().to_string()).context("the raw figures")?;
     }
     table.print(began.elapsed());
+    ensure!(table.is_complete(), "not all could be measured");
     Ok(())
 }
 

@@ -40,18 +40,23 @@ impl Program {
 
     /// All its processes: itself, and whatever descends from it.
     pub fn pids(&self) -> Vec<u32> {
-        let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")
-            .map(|entries| entries.filter_map(|entry| parent_of(entry.ok()?.file_name().to_str()?.parse().ok()?)).collect())
-            .unwrap_or_default();
-        let mut pids = vec![self.process.id()];
-        let mut at = 0;
-        while at < pids.len() {
-            let children = parents.iter().filter(|(_, parent)| *parent == pids[at]).map(|(pid, _)| *pid);
-            pids.extend(children.collect::<Vec<_>>());
-            at += 1;
-        }
-        pids
+        family(self.process.id())
     }
+}
+
+/// A process and whatever descends from it.
+pub fn family(pid: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")
+        .map(|entries| entries.filter_map(|entry| parent_of(entry.ok()?.file_name().to_str()?.parse().ok()?)).collect())
+        .unwrap_or_default();
+    let mut pids = vec![pid];
+    let mut at = 0;
+    while at < pids.len() {
+        let children = parents.iter().filter(|(_, parent)| *parent == pids[at]).map(|(pid, _)| *pid);
+        pids.extend(children.collect::<Vec<_>>());
+        at += 1;
+    }
+    pids
 }
 
 impl Drop for Program {

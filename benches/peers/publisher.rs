@@ -58,6 +58,10 @@ impl Publisher {
         loop {
             if let Some(answer) = complete(&self.input)? {
                 self.input.drain(..answer.bytes);
+                if answer.closes {
+                    // At once: the next request is not to wait for it.
+                    *self = Publisher::connect(self.address)?;
+                }
                 return Ok(answer);
             }
             let count = self.stream.read(&mut room).context("an answer to publishing")?;

@@ -18,11 +18,12 @@ pub enum Row {
     WakeCommonLastMs,
     IdleCpuMs,
     CycleCpuMs,
+    Failures,
 }
 
 impl Row {
     /// In the order of the table.
-    pub const ALL: [Row; 12] = [
+    pub const ALL: [Row; 13] = [
         Row::UserBytes,
         Row::KernelBytes,
         Row::AcceptsPerSecond,
@@ -35,6 +36,7 @@ impl Row {
         Row::WakeCommonLastMs,
         Row::IdleCpuMs,
         Row::CycleCpuMs,
+        Row::Failures,
     ];
 
     /// As the table has it.
@@ -52,6 +54,7 @@ impl Row {
             Row::WakeCommonLastMs => "wake all by one message on one channel, last, ms",
             Row::IdleCpuMs => "CPU of 60 idle seconds, ms",
             Row::CycleCpuMs => "CPU of 1,000 accept-hold-wake cycles, ms",
+            Row::Failures => "requests that failed and were sent again",
         }
     }
 

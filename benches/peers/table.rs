@@ -34,6 +34,11 @@ impl Table {
         self.failures.push((peer, devices, why));
     }
 
+    /// Whether every start gave figures.
+    pub fn is_complete(&self) -> bool {
+        self.failures.is_empty()
+    }
+
     /// Raw.
     pub fn to_json(&self) -> Value {
         let samples: Vec<Value> = self
@@ -43,7 +48,7 @@ impl Table {
             .collect();
         let failures: Vec<Value> =
             self.failures.iter().map(|(peer, devices, why)| json!({ "peer": peer.name(), "devices": devices, "why": why })).collect();
-        json!({ "samples": samples, "failures": failures, "kernel_bytes_of_a_devices_end": self.device_end_bytes })
+        json!({ "samples": samples, "failures": failures, "kernel_bytes_of_a_devices_end": self.device_end_bytes, "machine": machine() })
     }
 
     /// Markdown: one table for each number of devices.
@@ -77,12 +82,28 @@ impl Table {
         let spread = if samples.len() > 1 { format!(" ({}–{})", number(least), number(greatest)) } else { String::new() };
         // A row that pushgate has not is compared with what comes nearest.
         let same = if row == Row::WakeCommonLastMs { Row::WakeAllLastMs } else { row };
-        let ours = self.samples.get(&(devices, same, Peer::Pushgate)).filter(|_| peer != Peer::Pushgate);
+        // SOGo holds a few; pushgate is compared at its smallest number then.
+        let smallest =
+            || self.samples.iter().find(|((_, row, peer), _)| (*row, *peer) == (same, Peer::Pushgate)).map(|(_, samples)| samples);
+        let ours = self.samples.get(&(devices, same, Peer::Pushgate)).or_else(smallest).filter(|_| peer != Peer::Pushgate);
         let Some((ours, ..)) = ours.map(|samples| summary(samples)) else { return format!("{}{spread}", number(median)) };
         let ratio = if row.is_rate() { ours / median } else { median / ours };
         let ratio = if ratio < 1.0 { format!("**{} ×**", number(ratio)) } else { format!("{} ×", number(ratio)) };
         format!("{}{spread} {ratio}", number(median))
     }
+}
+
+/// Where this was measured.
+fn machine() -> Value {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let processors = read("/proc/cpuinfo");
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    json!({
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "processor": model.trim_start_matches([' ', '\t', ':']),
+        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "load": read("/proc/loadavg").trim(),
+    })
 }
 
 /// Median, least, greatest.

@@ -11,6 +11,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Bytes it took.
     pub bytes: usize,
+    /// The connection is not to be used again.
+    pub closes: bool,
 }
 
 /// The answer at the start of `input`; `None`: it goes on. One that ends with its connection is not understood: no server here
@@ -24,16 +26,17 @@ pub fn complete(input: &[u8]) -> anyhow::Result<Option<Answer>> {
         let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     };
+    let closes = header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     if let Some(length) = header("content-length") {
         let end = start + length.parse::<usize>().context("Content-Length is not a number")?;
         let body = || input[start..end].to_vec();
-        return Ok((input.len() >= end).then(|| Answer { status, body: body(), bytes: end }));
+        return Ok((input.len() >= end).then(|| Answer { status, body: body(), bytes: end, closes }));
     }
     if header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        return Ok(chunks(&input[start..])?.map(|(body, bytes)| Answer { status, body, bytes: start + bytes }));
+        return Ok(chunks(&input[start..])?.map(|(body, bytes)| Answer { status, body, bytes: start + bytes, closes }));
     }
     match status {
-        204 | 304 => Ok(Some(Answer { status, body: Vec::new(), bytes: start })),
+        204 | 304 => Ok(Some(Answer { status, body: Vec::new(), bytes: start, closes })),
         _ => bail!("an answer without a length: {head}"),
     }
 }

@@ -19,6 +19,8 @@ use crate::process::now_us;
 pub const ORDERS: Token = Token(usize::MAX);
 /// What one turn takes from the system.
 const EVENTS_MAX: usize = 1_024;
+/// How often a device connects again.
+const FAILURES_MAX: u8 = 5;
 /// Bytes that are read at once.
 const ROOM_BYTES: usize = 32 << 10;
 
@@ -42,6 +44,7 @@ struct Member {
     /// When bytes last came.
     read_us: u64,
     woken_us: u64,
+    failures: u8,
 }
 
 /// All devices.
@@ -67,7 +70,7 @@ impl Fleet {
     pub fn new(order: Order, options: &Arc<DeviceOptions>, tls: Option<Arc<ClientConfig>>) -> anyhow::Result<Fleet> {
         let member = |number| {
             let script = Script::new(&order.language, options, number);
-            Member { script, connection: None, stage: Stage::Away, read_us: 0, woken_us: 0 }
+            Member { script, connection: None, stage: Stage::Away, read_us: 0, woken_us: 0, failures: 0 }
         };
         let members = (0..order.devices).map(|index| member(order.first + index)).collect();
         Ok(Fleet {
@@ -234,7 +237,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// A device that fails is away for good: the figures are not to be had then.
+    /// A device that fails connects again, as phones do; it is counted. One that fails too often stays away: then the figures are
+    /// not to be had.
     fn attempt(&mut self, index: usize, act: impl FnOnce(&mut Fleet) -> anyhow::Result<()>) {
         let Err(error) = act(self) else { return };
         self.failures += 1;
@@ -246,5 +250,9 @@ impl Fleet {
             Stage::Away | Stage::Woken => {}
         }
         (member.connection, member.stage) = (None, Stage::Away);
+        member.failures += 1;
+        if member.failures <= FAILURES_MAX {
+            self.waiting.push_back(index);
+        }
     }
 }

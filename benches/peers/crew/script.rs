@@ -44,7 +44,13 @@ impl Script {
         match language {
             Language::Eas { user, folders } => {
                 let device = Device::new(options.clone(), &user.replace("{}", &number.to_string()), &format!("PEER{number:08}"));
-                Script::Eas(Box::new(Eas { device, folders_max: *folders, hierarchy_key: "0".into(), folders: Vec::new(), step: Step::Options }))
+                Script::Eas(Box::new(Eas {
+                    device,
+                    folders_max: *folders,
+                    hierarchy_key: "0".into(),
+                    folders: Vec::new(),
+                    step: Step::Options,
+                }))
             }
             Language::Get { .. } => Script::Get(number),
         }

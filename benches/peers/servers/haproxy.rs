@@ -35,6 +35,7 @@ defaults
   timeout client 3600s
   timeout server 3600s
   timeout http-request 30s
+  option abortonclose
 frontend devices
   bind {target} ssl crt {}/both.pem backlog 4096
   default_backend origin

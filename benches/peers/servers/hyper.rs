@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::ensure;
+
 use super::{Server, Setting, count};
 use crate::crew::Language;
 use crate::program::{Program, free_address};
@@ -47,6 +49,7 @@ impl Hyper {
             command.arg("--tls").arg(tls);
         }
         if allocator == Allocator::Jemalloc {
+            ensure!(Path::new(JEMALLOC).exists(), "{JEMALLOC} is missing: install libjemalloc2");
             command.env("LD_PRELOAD", JEMALLOC);
         }
         let program = Program::start(&mut command, directory, "holder", control)?;

@@ -7,10 +7,12 @@ mod nchan;
 mod nginx;
 mod pushgate;
 mod pushpin;
+mod sogo;
 
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -61,6 +63,11 @@ pub trait Server {
     /// What devices say to be on one channel together, and the request that wakes it.
     fn in_common(&self) -> Option<(Language, Vec<u8>)> {
         None
+    }
+
+    /// How long it takes until what connections needed to get there has been given back.
+    fn settles(&self) -> Duration {
+        Duration::from_secs(1)
     }
 
     /// Ends of connections on this machine, beside the server's own, that a held request has: the device's, and an origin's.
@@ -114,6 +121,7 @@ impl Peer {
 }
 
 pub use bare::half_a_pair;
+pub use sogo::Sogo;
 
 /// A number that a server says.
 fn count(publisher: &mut Publisher, path: &str) -> anyhow::Result<usize> {

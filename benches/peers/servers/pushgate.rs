@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -82,6 +83,11 @@ impl Server for Pushgate {
         let entry = |device: usize| json!({ "mailbox": user(device), "folder": "INBOX" });
         let body = |start: usize| json!((start..devices.end.min(start + BATCH)).map(entry).collect::<Vec<_>>()).to_string();
         devices.clone().step_by(BATCH).map(|start| post("/v1/notifications", &headers, &body(start))).collect()
+    }
+
+    /// It keeps connections to its backend for four seconds.
+    fn settles(&self) -> Duration {
+        Duration::from_secs(5)
     }
 
     /// Without a message its next Ping would not be held: the CAS is asked again.

@@ -1,4 +1,5 @@
-//! Pushpin before the holder, which asks it (GRIP) to hold each request on a channel of its own.
+//! Pushpin before the holder, which asks it (GRIP) to hold each request on a channel of its own. It reaches its origin through
+//! zurl, which Debian packages apart and which belongs to it: its memory and time count.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -15,10 +16,13 @@ use crate::publisher::post;
 
 /// Messages in one request: it takes bodies up to a megabyte.
 const BATCH: usize = 1_000;
+/// No limit in effect: Debian's would alone take six seconds for 15,000.
+const MESSAGE_RATE: usize = 1_000_000;
 
 /// Pushpin and its origin.
 pub struct Pushpin {
     program: Program,
+    zurl: Program,
     origin: Hyper,
     target: SocketAddr,
     control: SocketAddr,
@@ -36,22 +40,61 @@ impl Pushpin {
         for (from, to) in [("cert.pem", format!("default_{port}.crt")), ("key.pem", format!("default_{port}.key"))] {
             std::fs::copy(setting.directory.join(from), certificates.join(to))?;
         }
-        // Debian's settings but for addresses, directories, and `message_rate`, which is 2,500 a second there.
-        let (push, push_sub, command) = (free_address()?, free_address()?, free_address()?);
-        let config = format!(
-            "[global]
+        let zurl = start_zurl(directory, origin.target)?;
+        configure(directory, target, control)?;
+        write(directory, "routes", &format!("* {}\n", origin.target))?;
+        let mut start = Command::new("pushpin");
+        start.arg("--config").arg(directory.join("pushpin.conf"));
+        let program = Program::start(&mut start, directory, "pushpin", target)?;
+        Ok(Pushpin { program, zurl, origin, target, control, gone: 0 })
+    }
+}
+
+/// Debian's settings but for the places of its sockets, and that it may ask this machine.
+fn start_zurl(directory: &Path, origin: SocketAddr) -> anyhow::Result<Program> {
+    let place = directory.display();
+    let config = format!(
+        "[General]
+instance_id=
+in_spec=ipc://{place}/zurl-in
+in_stream_spec=ipc://{place}/zurl-in-stream
+out_spec=ipc://{place}/zurl-out
+in_req_spec=ipc://{place}/zurl-req
+defpolicy=allow
+max_open_requests=2000
+buffer_size=200000
+timeout=600
+in_hwm=1000
+out_hwm=1000
+"
+    );
+    write(directory, "zurl.conf", &config)?;
+    // It listens nowhere: that the origin accepts is all there is to wait for.
+    let mut command = Command::new("zurl");
+    Program::start(command.arg(format!("--config={place}/zurl.conf")).arg("--loglevel=1"), directory, "zurl", origin)
+}
+
+/// Debian's settings but for addresses, directories, and `message_rate`, which is 2,500 a second there.
+fn configure(directory: &Path, target: SocketAddr, control: SocketAddr) -> anyhow::Result<()> {
+    let (push, push_sub, command) = (free_address()?, free_address()?, free_address()?);
+    let place = directory.display();
+    let config = format!(
+        "[global]
 include={{libdir}}/internal.conf
-rundir={directory}
+rundir={place}
 ipc_prefix=pushpin-
 port_offset=0
 [runner]
 services=condure,pushpin-proxy,pushpin-handler
 https_ports={target}
-logdir={directory}
-log_level=2
+logdir={place}
+log_level=1
 client_buffer_size=8192
 client_maxconn=16000
 [proxy]
+zurl_out_specs=ipc://{place}/zurl-in
+zurl_out_stream_specs=ipc://{place}/zurl-in-stream
+zurl_in_specs=ipc://{place}/zurl-out
 routesfile=routes
 sig_key=changeme
 [handler]
@@ -62,25 +105,17 @@ push_in_http_addr=127.0.0.1
 push_in_http_port={control_port}
 push_in_http_max_headers_size=10000
 push_in_http_max_body_size=1000000
-stats_spec=ipc://{directory}/stats
+stats_spec=ipc://{place}/stats
 command_spec=tcp://{command}
-message_rate={rate}
+message_rate={MESSAGE_RATE}
 message_hwm=25000
 message_wait=5000
 id_cache_ttl=60
 subscription_linger=60
 ",
-            directory = directory.display(),
-            control_port = control.port(),
-            rate = 1_000_000,
-        );
-        write(directory, "pushpin.conf", &config)?;
-        write(directory, "routes", &format!("* {}\n", origin.target))?;
-        let mut start = Command::new("pushpin");
-        start.arg("--config").arg(directory.join("pushpin.conf"));
-        let program = Program::start(&mut start, directory, "pushpin", target)?;
-        Ok(Pushpin { program, origin, target, control, gone: 0 })
-    }
+        control_port = control.port(),
+    );
+    write(directory, "pushpin.conf", &config)
 }
 
 impl Server for Pushpin {
@@ -93,7 +128,7 @@ impl Server for Pushpin {
     }
 
     fn pids(&self) -> Vec<u32> {
-        self.program.pids()
+        [self.program.pids(), self.zurl.pids()].concat()
     }
 
     fn held(&mut self) -> anyhow::Result<usize> {
@@ -105,9 +140,7 @@ impl Server for Pushpin {
     }
 
     fn wakes(&self, devices: Range<usize>) -> Vec<Vec<u8>> {
-        let item = |number: usize| {
-            json!({ "channel": number.to_string(), "formats": { "http-response": { "body": "something has changed in the Inbox" } } })
-        };
+        let item = |number: usize| json!({ "channel": number.to_string(), "formats": { "http-response": { "body": "something has changed in the Inbox" } } });
         let body = |start: usize| json!({ "items": (start..devices.end.min(start + BATCH)).map(item).collect::<Vec<_>>() }).to_string();
         devices.clone().step_by(BATCH).map(|start| post("/publish/", "", &body(start))).collect()
     }
