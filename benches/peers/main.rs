@@ -54,6 +54,9 @@ struct Arguments {
     /// Repetitions.
     #[arg(long)]
     repeat: Option<usize>,
+    /// Devices that connect, log in or synchronise at the same time.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    busy: usize,
     /// Where the raw figures go.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -96,7 +99,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everybody, at every number, as often as asked. A server that fails is said so, and does not stop the others.
+/// Everybody, at every number, as often as asked. A server that fails does not stop the
+/// others, and is not tried again with as many or more.
 fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let began = Instant::now();
     // The servers inherit it.
@@ -116,11 +120,11 @@ fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let mut table = Table::new(device_end_bytes);
     for turn in 0..arguments.repeat.unwrap_or(if is_short { 1 } else { 5 }) {
         for &devices in &counts {
-            for &peer in &peers {
+            for &peer in peers.iter().filter(|&&peer| table.may_try(peer, devices)).collect::<Vec<_>>() {
                 let setting = Setting { directory: directory.clone(), pushgate: arguments.program.clone(), devices };
                 // Five long looks at the greatest number make up a minute.
                 let idle = Duration::from_secs(if is_short || counts.last() != Some(&devices) { 2 } else { 12 });
-                let extent = Extent { devices, single_wakes: 100, idle, device_end_bytes };
+                let extent = Extent { devices, busy_max: arguments.busy, single_wakes: 100, idle, device_end_bytes };
                 let at = Instant::now();
                 let measured = peer.start(&setting).and_then(|mut server| measure(&mut *server, extent));
                 eprintln!(

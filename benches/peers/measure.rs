@@ -15,13 +15,11 @@ use crate::publisher::Publisher;
 use crate::rows::Row;
 use crate::servers::Server;
 
-/// Devices that connect, log in or synchronise at the same time.
-pub const BUSY_MAX: usize = 64;
 /// Part of the devices that are held when the slope of memory begins. As many have come and gone before: what they left behind
 /// is used again by then.
 const SMALL_PART: usize = 5;
 /// Time for any number of devices to be held.
-const HELD_WITHIN: Duration = Duration::from_secs(180);
+const HELD_WITHIN: Duration = Duration::from_secs(90);
 /// Time for all to be woken.
 const WOKEN_WITHIN: Duration = Duration::from_secs(60);
 /// What a process has run shows when its threads have been off the processor for a moment.
@@ -36,6 +34,8 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(9);
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
     pub devices: usize,
+    /// Devices that connect, log in or synchronise at the same time.
+    pub busy_max: usize,
     pub single_wakes: usize,
     pub idle: Duration,
     /// What the kernel keeps for the device's end.
@@ -53,7 +53,7 @@ struct Pass<'a> {
 /// Everything, of a server that has had no device yet.
 pub fn measure(server: &mut dyn Server, extent: Extent) -> anyhow::Result<Vec<(Row, f64)>> {
     let (target, language) = (server.target(), server.language());
-    let order = Order { target, is_tls: true, language, first: 0, devices: extent.devices, busy_max: BUSY_MAX };
+    let order = Order { target, is_tls: true, language, first: 0, devices: extent.devices, busy_max: extent.busy_max };
     let crew = Child::start("crew", &order)?;
     let mut pass = Pass { server, crew, extent, figures: Vec::new() };
     pass.open(0..extent.devices / SMALL_PART).context("warming up")?;

@@ -34,6 +34,11 @@ impl Table {
         self.failures.push((peer, devices, why));
     }
 
+    /// Whether it has not failed with as many, or fewer.
+    pub fn may_try(&self, peer: Peer, devices: usize) -> bool {
+        !self.failures.iter().any(|(failed, with, _)| *failed == peer && *with <= devices)
+    }
+
     /// Whether every start gave figures.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()

@@ -20,7 +20,7 @@ pub const ORDERS: Token = Token(usize::MAX);
 /// What one turn takes from the system.
 const EVENTS_MAX: usize = 1_024;
 /// How often a device connects again.
-const FAILURES_MAX: u8 = 5;
+const FAILURES_MAX: u8 = 50;
 /// Bytes that are read at once.
 const ROOM_BYTES: usize = 32 << 10;
 
