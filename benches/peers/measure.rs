@@ -24,8 +24,6 @@ const HELD_WITHIN: Duration = Duration::from_secs(90);
 const WOKEN_WITHIN: Duration = Duration::from_secs(60);
 /// What a process has run shows when its threads have been off the processor for a moment.
 const CALM: Duration = Duration::from_millis(300);
-/// Pause after each single wake: the device's next request is held by then.
-const BETWEEN: Duration = Duration::from_millis(12);
 /// Memory is read when it has stopped falling: two readings this far apart differ by less than a hundredth.
 const SETTLES_EVERY: Duration = Duration::from_secs(1);
 const SETTLES_WITHIN: Duration = Duration::from_secs(9);
@@ -57,6 +55,7 @@ pub fn measure(server: &mut dyn Server, extent: Extent) -> anyhow::Result<Vec<(R
     let crew = Child::start("crew", &order)?;
     let mut pass = Pass { server, crew, extent, figures: Vec::new() };
     pass.open(0..extent.devices / SMALL_PART).context("warming up")?;
+    sleep(pass.server.settles());
     pass.close()?;
     pass.memory().context("memory")?;
     pass.idle()?;
@@ -137,7 +136,7 @@ impl Pass<'_> {
             let request = self.server.wakes(device..device + 1);
             published_us.push((device, now_us()));
             publisher.send_all(&request, 1)?;
-            sleep(BETWEEN);
+            sleep(self.server.between_wakes());
         }
         sleep(CALM);
         let report = self.report()?;

@@ -65,6 +65,11 @@ pub trait Server {
         None
     }
 
+    /// Pause after each single wake: the device's next request is held by then.
+    fn between_wakes(&self) -> Duration {
+        Duration::from_millis(12)
+    }
+
     /// How long it takes until what connections needed to get there has been given back.
     fn settles(&self) -> Duration {
         Duration::from_secs(1)
