@@ -122,7 +122,7 @@ fn summary(samples: &[f64]) -> (f64, f64, f64) {
 /// Three digits that say something, thousands apart.
 fn number(value: f64) -> String {
     let decimals = match value.abs() {
-        0.0 => 0,
+        v if v.fract() == 0.0 => 0,
         v if v < 1.0 => 2,
         v if v < 10.0 => 1,
         _ => 0,

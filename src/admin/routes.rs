@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::router::Internal;
 use super::view::{HeldPings, PingFilter, Status, Taken};
 use crate::config::limits::{INTERNAL_REQUEST_TIME, LISTED_PINGS_MAX, NOTIFICATION_BODY_BYTES_MAX, WOKEN_WAIT};
-use crate::logic::eas::{DeviceId, Mailbox};
+use crate::logic::eas::DeviceId;
 use crate::notify::Source;
 
 /// The process answers.
@@ -31,6 +31,7 @@ pub(super) async fn readyz(State(internal): State<Arc<Internal>>) -> Response {
 }
 
 pub(super) async fn metrics(State(internal): State<Arc<Internal>>) -> impl IntoResponse {
+    internal.view.refresh_gauges();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], internal.metrics.render())
 }
 
@@ -91,7 +92,7 @@ pub(super) async fn pings(
     }
     let mailbox = match query.mailbox {
         Some(name) => {
-            let mailbox = Mailbox::normalise(&name, internal.mailboxes.default_domain.as_deref(), internal.mailboxes.lowercase);
+            let mailbox = internal.mailboxes.mailbox(&name);
             Some(mailbox.ok_or_else(|| bad("The mailbox is a user name such as hew or hew@example.org.".into()))?)
         }
         None => None,

@@ -60,7 +60,7 @@ impl std::fmt::Display for LmtpAddress {
 /// Reads the section; `None` when it is off or cannot work (then the problem says so).
 pub(super) fn build(v: &mut Values, mailboxes: &super::Mailbox) -> Option<Canary> {
     let recipient = some_text(v, SECTION, "mailbox")?;
-    let mailbox = Mailbox::normalise(&recipient, mailboxes.default_domain.as_deref(), mailboxes.lowercase);
+    let mailbox = mailboxes.mailbox(&recipient);
     let is_safe = |text: &str| text.is_ascii() && !text.contains(['<', '>', ' ', '\\', '"']);
     let mailbox = mailbox.filter(|_| is_safe(&recipient));
     if mailbox.is_none() {

@@ -82,6 +82,24 @@ pub const VERDICT_QUESTIONS_MAX: usize = 4_096;
 pub const REFUSALS_MAX: usize = 256;
 /// How long a refusal is remembered: devices ask several times at once, people correct a password at once.
 pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
+/// Programs listed in one setting of a policy: the document must stay small enough for the oldest devices.
+pub const APPLICATIONS_MAX: usize = 200;
+/// A program's file name: 255 bytes on every file system that matters.
+pub const APPLICATION_BYTES_MAX: usize = 255;
+/// Policies: an organisation has a handful; each is encoded for seven versions and kept in memory.
+pub const POLICIES_MAX: usize = 1_000;
+/// Access rules: every one is looked at for every device whose traits changed.
+pub const ACCESS_RULES_MAX: usize = 1_000;
+/// A pattern of an access rule: device information has 1,024 characters a field, patterns name its beginning.
+pub const PATTERN_BYTES_MAX: usize = 255;
+/// Device ids allowed or blocked one mailbox.
+pub const MAILBOX_DEVICE_IDS_MAX: usize = 1_000;
+/// Bytes kept of a user agent or a reason: headers may be long, tables are not.
+pub const NOTE_BYTES_MAX: usize = 512;
+
+/// When all places for handshakes are taken, whoever has had one this long makes room: two round trips on the slowest mobile
+/// network fit, and a crowd of silent sockets keeps the door shut for seconds instead of `limits.handshake_s`.
+pub const HANDSHAKE_UNDISTURBED: Duration = Duration::from_secs(3);
 
 /// `[limits]`: the bounds an operator may move.
 #[derive(Debug, Clone)]

@@ -16,6 +16,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::logic::eas::ClassSet;
+/// `[mailbox]`
+pub use crate::logic::eas::Naming as Mailbox;
 pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
 pub use limits::Limits;
@@ -119,15 +121,6 @@ pub struct Backend {
     pub down: Duration,
 }
 
-/// `[mailbox]`
-#[derive(Debug, Clone)]
-pub struct Mailbox {
-    /// Domain of user names without one.
-    pub default_domain: Option<String>,
-    /// Fold case.
-    pub lowercase: bool,
-}
-
 /// `[ping]`
 #[derive(Debug, Clone)]
 pub struct Ping {
@@ -217,7 +210,11 @@ impl Config {
     }
 
     fn build(v: &mut Values) -> Self {
-        let mailbox = Mailbox { default_domain: some_text(v, "mailbox", "default_domain"), lowercase: v.bool("mailbox", "lowercase") };
+        let mailbox = Mailbox {
+            default_domain: some_text(v, "mailbox", "default_domain"),
+            domains: domains(v),
+            lowercase: v.bool("mailbox", "lowercase"),
+        };
         let config = Config {
             listen: Listen {
                 address: v.addresses("listen", "address"),
@@ -350,6 +347,22 @@ fn covers(v: &mut Values, section: &'static str) -> Option<ClassSet> {
         }
     }
     v.bool(section, "enabled").then_some(classes)
+}
+
+/// Windows domains and their mail domains, from `NAME=mail.domain`.
+fn domains(v: &mut Values) -> Vec<(String, String)> {
+    let mut domains = Vec::new();
+    for pair in v.texts("mailbox", "domains") {
+        match pair.split_once('=').map(|(windows, mail)| (windows.trim(), mail.trim())) {
+            Some((windows, mail))
+                if !windows.is_empty() && !mail.is_empty() && !windows.contains(['\\', '@']) && !mail.contains(['\\', '@']) =>
+            {
+                domains.push((windows.to_lowercase(), mail.to_owned()));
+            }
+            _ => v.problem("mailbox.domains", format!("\"{pair}\" is not of the form NAME=mail.domain")),
+        }
+    }
+    domains
 }
 
 fn networks(v: &mut Values) -> Vec<Network> {

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
 use super::Gateway;
 use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
-use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
+use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, Way, proving};
 use super::parked::{Peer, Recipe};
 use crate::logic::answer::WBXML_TYPE;
 use crate::logic::eas::folder_change::FolderRequest;
@@ -31,8 +32,10 @@ use crate::logic::hold::{AsOf, Moment};
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::{PINGS_TOTAL, SHED_TOTAL};
 
-/// Where EAS lives on every server.
-const EAS_PATH: &str = "/Microsoft-Server-ActiveSync";
+/// Where EAS lives on every server, at the top or, at SOGo's own port, below /SOGo.
+const EAS_NAME: &str = "Microsoft-Server-ActiveSync";
+/// What goes there: commands, the question for versions, and people who look with a browser.
+const CARRIED: [Method; 4] = [Method::POST, Method::OPTIONS, Method::GET, Method::HEAD];
 /// Bytes that are enough to see a body's root element: header, page switch, tag, with long forms.
 const ROOT_BYTES: usize = 32;
 /// Beyond its heartbeat, a forwarded Ping may take this long.
@@ -70,7 +73,10 @@ impl Exchange {
         if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
             return self.done(plain(StatusCode::BAD_REQUEST, "There is more than one Authorization."));
         }
-        let is_eas = head.uri.path().eq_ignore_ascii_case(EAS_PATH);
+        let is_eas = is_eas_path(head.uri.path());
+        if is_eas && !CARRIED.contains(&head.method) {
+            return self.done(plain(StatusCode::METHOD_NOT_ALLOWED, "ActiveSync is POST and OPTIONS."));
+        }
         if !is_eas || head.method != Method::POST {
             let command = if head.method == Method::OPTIONS && is_eas { "OPTIONS" } else { "other" };
             return self.pass(head, BackendBody::from(body), command).await;
@@ -216,15 +222,15 @@ impl Exchange {
                 let asked = proving(&SyncRequest::skim(body)?, version);
                 let Some(pupil) = pupil else { return Ok(None) };
                 let as_of = self.expect(&pupil, &asked, is_known).await;
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, version)))
+                Some(Box::new(SyncWatcher::new(pupil, (asked, as_of), version, self.way(eas))))
             }
             Command::FolderSync => {
                 let request = FolderSyncRequest::parse(body)?;
                 if let Some(pupil) = pupil.as_ref().filter(|_| is_known) {
                     pupil.expect(Vec::new()).await;
                 }
-                let as_of = self.gateway.lots.as_of().number;
-                pupil.map(|pupil| Box::new(FolderSyncWatcher::new(pupil, request.sync_key == "0", as_of)) as Box<dyn Watcher>)
+                let (as_of, is_full) = (self.gateway.lots.as_of_request().number, request.sync_key == "0");
+                pupil.map(|pupil| Box::new(FolderSyncWatcher::new(pupil, is_full, as_of, self.way(eas))) as Box<dyn Watcher>)
             }
             _ => {
                 let request = FolderRequest::parse(body)?;
@@ -243,7 +249,12 @@ impl Exchange {
         if is_known && !asked.is_empty() {
             pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
         }
-        self.gateway.lots.as_of()
+        self.gateway.lots.as_of_request()
+    }
+
+    /// How the answer gets to the device.
+    pub(super) fn way(&self, eas: &Eas) -> Way {
+        Way { stage: self.stage.clone(), is_known: self.is_known(eas) }
     }
 
     /// Whether the backend accepted these credentials lately.
@@ -254,9 +265,6 @@ impl Exchange {
     /// Any other command: its root is looked at, the rest streams through.
     async fn unobserved(self, head: request::Parts, body: Incoming, eas: Eas) -> Answer {
         let route = self.route_to(&eas);
-        if is_mime(&head.headers, eas.request.version) {
-            return self.forward(head, BackendBody::from(body), eas, route, None).await;
-        }
         let limits = &self.gateway.config.limits;
         let is_packed = head.headers.contains_key(CONTENT_ENCODING);
         let bytes = if is_packed { limits.inspected_body_bytes_max + 1 } else { ROOT_BYTES };
@@ -272,7 +280,8 @@ impl Exchange {
             Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
         };
         let root = inflated(&head.headers, &first, limits.inspected_body_bytes_max).ok_or(status::INVALID_WBXML);
-        if let Err(code) = root.and_then(|root| check_root(&root, &eas.request)) {
+        let is_mime = may_be_mime(&head.headers, &eas.request);
+        if let Err(code) = root.and_then(|root| if is_mime && !is_wbxml(&root) { Ok(()) } else { check_root(&root, &eas.request) }) {
             return self.done(refuse_body(&eas.request, code));
         }
         self.forward(head, body, eas, route, None).await
@@ -293,11 +302,13 @@ impl Exchange {
 
     /// The backend's answer, which nobody has seen yet.
     pub(super) async fn ask(&self, head: request::Parts, body: BackendBody, eas: &Eas, route: Route) -> Answer {
+        // A session that the backend knows by its cookie says nothing about the password beside it.
+        let has_cookie = head.headers.contains_key(COOKIE);
         let response = self.gateway.backend.forward(head, body, route).await;
         if let Some(credentials) = &eas.credentials {
             match response.status() {
                 StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
-                _ if is_done(&response) => self.gateway.verdicts.remember(credentials),
+                _ if is_done(&response) && !has_cookie => self.gateway.verdicts.remember(credentials),
                 _ => {}
             }
         }
@@ -305,8 +316,13 @@ impl Exchange {
     }
 
     /// Passes an answer on; an EAS server's good one is watched.
-    pub(super) fn deliver(self, response: Answer, watcher: Option<Box<dyn Watcher>>) -> Answer {
-        let watcher = watcher.filter(|_| is_done(&response));
+    pub(super) fn deliver(self, response: Answer, mut watcher: Option<Box<dyn Watcher>>) -> Answer {
+        let is_good = is_done(&response);
+        // A backend that took the request and said nothing may have answered it all the same: that answer is lost.
+        if let Some(watcher) = watcher.as_mut().filter(|_| response.status() != StatusCode::GATEWAY_TIMEOUT) {
+            watcher.begin(is_good);
+        }
+        let watcher = watcher.filter(|_| is_good);
         response.map(|body| Watched::new(body, watcher, self.busy).boxed())
     }
 
@@ -355,6 +371,14 @@ const SINGLE: [HeaderName; 6] = [
     HeaderName::from_static("x-ms-policykey"),
 ];
 
+/// Servers also know the path with percent signs, more slashes, or something behind it: a command must not pass by unseen
+/// because it is spelt that way.
+fn is_eas_path(path: &str) -> bool {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let mut segments = path.split(['/', '\\']).filter(|segment| !segment.is_empty() && *segment != ".");
+    segments.any(|segment| segment.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(EAS_NAME)))
+}
+
 fn parse_request(head: &request::Parts) -> Result<EasRequest, String> {
     if let Some(name) = SINGLE.iter().find(|name| head.headers.get_all(*name).iter().count() > 1) {
         return Err(format!("The header {name} is there twice."));
@@ -364,10 +388,16 @@ fn parse_request(head: &request::Parts) -> Result<EasRequest, String> {
     EasRequest::parse(query, header("MS-ASProtocolVersion"), header("X-MS-PolicyKey")).map_err(|error| format!("{error}."))
 }
 
-/// Raw MIME, as SendMail and its kin up to 12.1 send it: there is no root to look at.
-fn is_mime(headers: &HeaderMap, version: Version) -> bool {
+/// Raw MIME, as SendMail and its kin up to 12.1 send it, has no root to look at.
+fn may_be_mime(headers: &HeaderMap, request: &EasRequest) -> bool {
+    let sends_mail = matches!(request.command, Command::SendMail | Command::SmartForward | Command::SmartReply);
     let is_rfc822 = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"message/rfc822"));
-    is_rfc822 && !version.has_common_statuses()
+    sends_mail && is_rfc822 && !request.version.has_common_statuses()
+}
+
+/// Begins as WBXML does, which no message can: whatever its type says, a backend may read it as a command.
+fn is_wbxml(body: &[u8]) -> bool {
+    body.first().is_some_and(|&version| version < 0x09)
 }
 
 /// A body must be the command that the query says, because backends act on the body. The error is an EAS status.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::handshakes::Place;
 use super::parked::Peer;
 use super::tls::{AcceptError, WireStream};
 use super::{Gateway, connection, proxy_protocol};
@@ -73,8 +73,8 @@ impl Listener {
         let mut draining = gateway.draining.subscribe();
         loop {
             // Nobody is accepted whose handshake could not begin: the kernel's queue holds them meanwhile.
-            let permit = tokio::select! {
-                permit = gateway.handshakes.clone().acquire_owned() => permit.expect("never closed"),
+            let place = tokio::select! {
+                place = gateway.handshakes.place() => place,
                 _ = draining.wait_for(|draining| *draining) => return,
             };
             let accepted = tokio::select! {
@@ -83,7 +83,7 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) if gateway.connections() < gateway.config.limits.connections_max => {
-                    tokio::spawn(welcome(gateway.clone(), stream, peer, self.speaks, permit));
+                    tokio::spawn(welcome(gateway.clone(), stream, peer, self.speaks, place));
                 }
                 Ok(_) => metrics::counter!(SHED_TOTAL.name, "limit" => "connections_max").increment(1),
                 Err(error) => {
@@ -97,11 +97,14 @@ impl Listener {
 }
 
 /// From a bare socket to one that speaks HTTP, in a limited time.
-async fn welcome(gateway: Arc<Gateway>, stream: TcpStream, address: SocketAddr, speaks: Speaks, permit: OwnedSemaphorePermit) {
+async fn welcome(gateway: Arc<Gateway>, stream: TcpStream, address: SocketAddr, speaks: Speaks, mut place: Place) {
     let active = connection::Active::new(&gateway);
-    let ready = tokio::time::timeout(gateway.config.limits.handshake, prepare(&gateway, stream, address, speaks)).await;
-    drop(permit);
-    if let Ok(Some((stream, peer))) = ready {
+    let ready = tokio::select! {
+        ready = tokio::time::timeout(gateway.config.limits.handshake, prepare(&gateway, stream, address, speaks)) => ready.ok().flatten(),
+        () = place.wanted() => None,
+    };
+    drop(place);
+    if let Some((stream, peer)) = ready {
         connection::serve(gateway, active, stream, peer, connection::Begin::Fresh).await;
     }
 }

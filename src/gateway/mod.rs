@@ -12,7 +12,9 @@ mod body;
 mod check;
 mod connection;
 mod core_dumps;
+mod delivery;
 mod exchange;
+mod handshakes;
 mod hanging_sync;
 mod listener;
 mod lot_thread;
@@ -31,9 +33,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::config::limits::HANDSHAKE_UNDISTURBED;
 use crate::logic::decide::PingBounds;
 use crate::logic::eas::ClassSet;
 use crate::logic::hold::LotOptions;
@@ -59,7 +62,7 @@ pub struct Gateway {
     runtime: Handle,
     /// Connections that are a task at this moment.
     active: AtomicUsize,
-    handshakes: Arc<Semaphore>,
+    handshakes: handshakes::Handshakes,
     checks_running: AtomicUsize,
     draining: watch::Sender<bool>,
     lot_threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -82,7 +85,7 @@ impl Gateway {
             backend,
             runtime: Handle::current(),
             active: AtomicUsize::new(0),
-            handshakes: Arc::new(Semaphore::new(config.limits.handshakes_max)),
+            handshakes: handshakes::Handshakes::new(config.limits.handshakes_max, HANDSHAKE_UNDISTURBED),
             checks_running: AtomicUsize::new(0),
             draining: watch::Sender::new(false),
             lot_threads: std::sync::Mutex::default(),

@@ -5,7 +5,6 @@
 
 use super::entry::{self, BadBatch, Field, Notice};
 use crate::config;
-use crate::logic::eas::Mailbox;
 use crate::logic::hold::{MailboxChange, Scope};
 
 const KEYS: [&str; 7] = ["user", "event", "folder", "imap-uidvalidity", "imap-uid", "uidvalidity", "uid"];
@@ -41,8 +40,7 @@ fn understand(
     mailboxes: &config::Mailbox,
 ) -> Result<Notice, String> {
     let user = user.text("user")?.ok_or("has no \"user\"")?;
-    let mailbox = Mailbox::normalise(&user, mailboxes.default_domain.as_deref(), mailboxes.lowercase)
-        .ok_or("\"user\" is not a user name such as hew or hew@example.org")?;
+    let mailbox = mailboxes.mailbox(&user).ok_or("\"user\" is not a user name such as hew or hew@example.org")?;
     let event = event.text("event")?.ok_or("has no \"event\"")?;
     let folder = folder.text("folder")?.map_or(Scope::Mailbox, |name| Scope::FolderName(name.into()));
     let (scope, id) = match meaning(&event) {
@@ -69,7 +67,7 @@ mod tests {
     use super::*;
 
     fn one(body: &str) -> Notice {
-        let config = config::Mailbox { default_domain: Some("example.test".into()), lowercase: true };
+        let config = config::Mailbox { default_domain: Some("example.test".into()), domains: Vec::new(), lowercase: true };
         let mut notices = parse(body.as_bytes(), &config).expect(body);
         assert_eq!(notices.len(), 1, "{body}");
         notices.remove(0)

@@ -2,7 +2,7 @@
 
 use super::entry::{self, BadBatch, Field, Notice};
 use crate::config;
-use crate::logic::eas::{Class, FolderId, Mailbox};
+use crate::logic::eas::{Class, FolderId};
 use crate::logic::hold::{MailboxChange, Scope};
 
 const KEYS: [&str; 5] = ["mailbox", "folder", "folder_id", "class", "id"];
@@ -15,8 +15,7 @@ pub(super) fn parse(body: &[u8], mailboxes: &config::Mailbox) -> Result<Vec<Noti
 /// When a sender names several scopes the narrowest holds: that is what it knows.
 fn understand([mailbox, folder, folder_id, class, id]: [Field; 5], mailboxes: &config::Mailbox) -> Result<Notice, String> {
     let name = mailbox.text("mailbox")?.ok_or("has no \"mailbox\"")?;
-    let mailbox = Mailbox::normalise(&name, mailboxes.default_domain.as_deref(), mailboxes.lowercase)
-        .ok_or("\"mailbox\" is not a user name such as hew or hew@example.org")?;
+    let mailbox = mailboxes.mailbox(&name).ok_or("\"mailbox\" is not a user name such as hew or hew@example.org")?;
     let folder = folder.text("folder")?.map(|name| Scope::FolderName(name.into()));
     let folder_id = folder_id.text("folder_id")?.map(|id| FolderId::new(&id)).transpose();
     let folder_id = folder_id.map_err(|error| format!("\"folder_id\" {error}"))?;
@@ -35,7 +34,7 @@ mod tests {
     use super::*;
 
     fn scopes(body: &str) -> Vec<(String, Scope)> {
-        let config = config::Mailbox { default_domain: Some("example.org".into()), lowercase: true };
+        let config = config::Mailbox { default_domain: Some("example.org".into()), domains: Vec::new(), lowercase: true };
         let notices = parse(body.as_bytes(), &config).expect(body);
         notices.into_iter().filter_map(|n| n.change).map(|c| (c.mailbox.to_string(), c.scope)).collect()
     }
@@ -63,7 +62,7 @@ mod tests {
             r#"[{{"mailbox":"a"}},{{}},{{"mailbox":5}},{{"mailbox":""}},{{"mailbox":"a","class":"email"}},{{"mailbox":"a","folder":[]}},
                {{"mailbox":"a","folder_id":"{long}"}},{{"mailbox":"a","folder":""}},{{"mailbox":"a\nb"}},"a",{{"mailbox":"a","id":{{}}}}]"#
         );
-        let config = config::Mailbox { default_domain: None, lowercase: true };
+        let config = config::Mailbox { default_domain: None, domains: Vec::new(), lowercase: true };
         let Err(BadBatch::Entries { named, count }) = parse(body.as_bytes(), &config) else { panic!("bad entries passed") };
         assert_eq!(count, 10);
         assert_eq!(named.iter().map(|(index, _)| *index).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
@@ -72,7 +71,7 @@ mod tests {
     #[test]
     fn many_bad_entries_are_counted_and_the_first_are_named() {
         let body = format!("[{}]", vec!["{}"; 500].join(","));
-        let config = config::Mailbox { default_domain: None, lowercase: true };
+        let config = config::Mailbox { default_domain: None, domains: Vec::new(), lowercase: true };
         let Err(BadBatch::Entries { named, count }) = parse(body.as_bytes(), &config) else { panic!("bad entries passed") };
         assert_eq!((named.len(), count), (crate::config::limits::NOTIFICATION_PROBLEMS_MAX, 500));
     }

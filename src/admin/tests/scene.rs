@@ -48,6 +48,8 @@ pub(crate) struct View {
 }
 
 impl GatewayView for View {
+    fn refresh_gauges(&self) {}
+
     fn status(&self) -> Status {
         Status { version: "9.9".into(), held: 3, wakes_per_s: 1.5, ..Status::default() }
     }
@@ -57,6 +59,7 @@ impl GatewayView for View {
             mailbox: "hew@example.org".into(),
             device_id: format!("DEVICE{index}"),
             device_type: None,
+            kind: "Ping".into(),
             heartbeat_s: 1_800,
             held_s: 5,
             folders: vec!["5".into()],

@@ -12,8 +12,8 @@ use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer};
-use crate::logic::hold::MailboxChange;
 use crate::logic::hold::lot::HeldView;
+use crate::logic::hold::{HoldKind, MailboxChange};
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
 use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
@@ -56,16 +56,11 @@ impl View {
         View { gateway, supervisor, rate: Arc::default() }
     }
 
-    /// Keeps gauges and the wake rate current, once a second, for ever.
+    /// Keeps the wake rate current, once a second, for ever.
     pub(super) async fn refresh(self) {
-        let (held, connections) = (metrics::gauge!(PINGS_HELD.name), metrics::gauge!(CONNECTIONS.name));
-        let in_doubt = metrics::gauge!(PINGS_IN_DOUBT.name);
         let (mut wakes, mut at) = (self.wakes(), Instant::now());
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            held.set(self.gateway.lots.held() as f64);
-            in_doubt.set(self.gateway.lots.in_doubt() as f64);
-            connections.set(self.gateway.connections() as f64);
             let now_wakes = self.wakes();
             *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = (now_wakes - wakes) as f64 / at.elapsed().as_secs_f64();
             (wakes, at) = (now_wakes, Instant::now());
@@ -78,6 +73,12 @@ impl View {
 }
 
 impl GatewayView for View {
+    fn refresh_gauges(&self) {
+        metrics::gauge!(PINGS_HELD.name).set(self.gateway.lots.held() as f64);
+        metrics::gauge!(PINGS_IN_DOUBT.name).set(self.gateway.lots.in_doubt() as f64);
+        metrics::gauge!(CONNECTIONS.name).set(self.gateway.connections() as f64);
+    }
+
     fn status(&self) -> Status {
         let lots = &self.gateway.lots;
         let percentiles = lots.wake_percentiles_ms();
@@ -96,6 +97,7 @@ impl GatewayView for View {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: lots.uptime().as_secs(),
             held: lots.held(),
+            held_syncs: lots.held_syncs(),
             parked_idle: lot_status.iter().map(|lot| lot.idle).sum(),
             connections: self.gateway.connections(),
             wakes_total: self.wakes(),
@@ -134,6 +136,7 @@ impl GatewayView for View {
         let lots = &self.gateway.lots;
         let checks_running = self.gateway.checks_running();
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
+        details.extend(sources::failing_checks(lots.check_pause()));
         Readiness { ready, details }
     }
 }
@@ -147,6 +150,7 @@ fn held_ping((view, peer): (HeldView, Peer)) -> HeldPing {
         mailbox: view.mailbox.to_string(),
         device_id: view.device.to_string(),
         device_type: None,
+        kind: if view.kind == HoldKind::Sync { "Sync" } else { "Ping" }.to_owned(),
         heartbeat_s: view.heartbeat_s,
         held_s: view.held.as_secs() as u32,
         folders: view.folders.iter().map(ToString::to_string).collect(),

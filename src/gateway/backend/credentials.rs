@@ -104,10 +104,9 @@ impl fmt::Debug for Credentials {
 /// Whose mailbox these credentials open, if the backend accepts them. `None` for a token that does not say (an
 /// opaque one): its Pings cannot be held and are forwarded.
 pub fn mailbox_of(credentials: &Credentials, mailbox: &config::Mailbox, auth: &config::Auth) -> Option<Mailbox> {
-    let domain = mailbox.default_domain.as_deref();
     match &credentials.who {
-        Who::User(user) => Mailbox::normalise(user, domain, mailbox.lowercase),
-        Who::Token => Mailbox::normalise(&credentials.claim(&auth.bearer_claim)?, domain, mailbox.lowercase),
+        Who::User(user) => mailbox.mailbox(user),
+        Who::Token => mailbox.mailbox(&credentials.claim(&auth.bearer_claim)?),
     }
 }
 
@@ -126,7 +125,7 @@ mod tests {
     }
 
     fn mailbox(credentials: &Credentials) -> Option<String> {
-        let mailbox = config::Mailbox { default_domain: Some("example.org".into()), lowercase: true };
+        let mailbox = config::Mailbox { default_domain: Some("example.org".into()), domains: Vec::new(), lowercase: true };
         let claims = vec!["upn".to_owned(), "email".to_owned()];
         let auth = config::Auth { verdict_ttl: std::time::Duration::from_secs(900), bearer_claim: claims };
         mailbox_of(credentials, &mailbox, &auth).map(|mailbox| mailbox.to_string())

@@ -5,18 +5,46 @@ use std::fmt;
 use crate::config::limits::MAILBOX_BYTES_MAX;
 
 /// The name of a mailbox: not empty, at most `MAILBOX_BYTES_MAX` bytes, no spaces around it, no control characters.
-/// Made only by [`Mailbox::normalise`], so that names are equal exactly when the mailboxes are.
+/// Made only by [`Naming::mailbox`] and [`Mailbox::normalise`], so that names are equal exactly when the mailboxes are.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mailbox(Box<str>);
 
-impl Mailbox {
-    /// Makes `EXAMPLE\hew`, `hew` and `Hew@example.org` one name, given the default domain `example.org`.
+/// How names become mailboxes.
+#[derive(Debug, Clone, Default)]
+pub struct Naming {
+    /// Added to names without a domain.
+    pub default_domain: Option<String>,
+    /// Windows domains, in lower case, and the mail domain of each. Empty: `DOMAIN\` says nothing.
+    pub domains: Vec<(String, String)>,
+    /// Names are compared in lower case.
+    pub lowercase: bool,
+}
+
+impl Naming {
+    /// Makes `EXAMPLE\hew`, `hew` and `Hew@example.org` one name, given the default domain `example.org`. `None` when nothing
+    /// usable is left.
     ///
-    /// `DOMAIN\` is dropped: with several such domains behind one gateway, users must write addresses.
-    /// `None` when nothing usable is left.
+    /// Where Windows domains are listed, one that is not among them stands for itself (`hew@other`): never for the default domain,
+    /// in which somebody else may have that name.
+    pub fn mailbox(&self, user: &str) -> Option<Mailbox> {
+        let user = user.trim().trim_end_matches('.');
+        let (windows, user) = user.split_once('\\').map_or((None, user), |(windows, account)| (Some(windows), account));
+        let windows = windows.filter(|_| !self.domains.is_empty()).map(str::to_lowercase);
+        let domain = match &windows {
+            Some(windows) => {
+                let listed = self.domains.iter().find(|(name, _)| name == windows);
+                Some(listed.map_or(windows.as_str(), |(_, domain)| domain))
+            }
+            None => self.default_domain.as_deref(),
+        };
+        Mailbox::normalise(user, domain, self.lowercase)
+    }
+}
+
+impl Mailbox {
+    /// From a name without a Windows domain; see [`Naming::mailbox`].
     pub fn normalise(user: &str, default_domain: Option<&str>, lowercase: bool) -> Option<Self> {
         let user = user.trim().trim_end_matches('.');
-        let user = user.split_once('\\').map_or(user, |(_, account)| account);
         let (local, domain) = match user.rsplit_once('@') {
             Some((local, domain)) => (local, Some(domain)),
             None => (user, default_domain),
@@ -56,7 +84,28 @@ mod tests {
     use super::*;
 
     fn name(user: &str, domain: Option<&str>) -> Option<String> {
-        Mailbox::normalise(user, domain, true).map(|mailbox| mailbox.to_string())
+        naming(domain, &[]).mailbox(user).map(|mailbox| mailbox.to_string())
+    }
+
+    fn naming(domain: Option<&str>, domains: &[(&str, &str)]) -> Naming {
+        let domains = domains.iter().map(|(windows, mail)| ((*windows).to_owned(), (*mail).to_owned())).collect();
+        Naming { default_domain: domain.map(str::to_owned), domains, lowercase: true }
+    }
+
+    #[test]
+    fn windows_domains_that_are_listed_are_mail_domains_and_others_are_nobody_else() {
+        let naming = naming(Some("example.org"), &[("example", "example.org"), ("sales", "sales.example.com")]);
+        let name = |user| naming.mailbox(user).map(|mailbox| mailbox.to_string());
+        for (user, mailbox) in [
+            ("EXAMPLE\\Hew", "hew@example.org"),
+            ("SALES\\hew", "hew@sales.example.com"),
+            ("OTHER\\hew", "hew@other"),
+            ("OTHER\\hew@sales.example.com", "hew@sales.example.com"),
+            ("hew", "hew@example.org"),
+        ] {
+            assert_eq!(name(user).as_deref(), Some(mailbox), "{user}");
+        }
+        assert_eq!(name("\\hew"), None, "an empty domain names nobody");
     }
 
     #[test]

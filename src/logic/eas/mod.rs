@@ -29,7 +29,7 @@ pub use class::{Class, ClassSet};
 pub use command::Command;
 pub use device_information::DeviceInformation;
 pub use ids::{DeviceId, DeviceType, FolderId, IdError, PolicyKey};
-pub use mailbox::Mailbox;
+pub use mailbox::{Mailbox, Naming};
 pub use ping::{PingAnswer, PingError, PingFolder, PingRequest};
 pub use request::{Form, Parameters, QueryError, Request};
 pub use version::Version;

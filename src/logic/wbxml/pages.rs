@@ -19,7 +19,7 @@ impl Page {
     }
 
     /// The token of a name; at compile time, so that tag constants cannot name what the table has not.
-    pub(super) const fn token(&self, name: &str) -> Option<u8> {
+    pub(crate) const fn token(&self, name: &str) -> Option<u8> {
         let mut index = 0;
         while index < self.names.len() {
             if is_same(self.names[index], name) {

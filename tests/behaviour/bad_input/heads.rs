@@ -38,6 +38,49 @@ async fn a_query_that_cannot_be_read_is_400() {
     assert_eq!(backend.requests(), 0);
 }
 
+/// Servers take more spellings of the path than one; each is held to the same rules.
+#[tokio::test]
+async fn a_command_does_not_pass_by_unread_because_its_path_is_spelt_differently() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    let mut line = gateway.line().await;
+    for path in [
+        "/microsoft-server-activesync",
+        "/Microsoft-Server-ActiveSync/",
+        "//Microsoft-Server-ActiveSync",
+        "/./Microsoft-Server-ActiveSync",
+        "/Microsoft-Server-ActiveSync/default.eas",
+        "/Microsoft-Server-ActiveSync;x=1",
+        "/Microsoft%2DServer%2DActiveSync",
+        "/%4Dicrosoft-Server-ActiveSync%2F",
+        "/SOGo/Microsoft-Server-ActiveSync",
+        "/x%5CMicrosoft-Server-ActiveSync",
+    ] {
+        let other = http("POST", &format!("{path}?Cmd=Settings&User=hew&DeviceId=a&DeviceType=x")).header("MS-ASProtocolVersion", "12.1");
+        let answer = line.ask(other.body(vector("12-"))).await;
+        assert_eq!(answer.status, 400, "{path}: the body of a FolderSync is no Settings");
+        for method in ["PUT", "PATCH", "PROPFIND", "DELETE", "post"] {
+            assert_eq!(line.ask(http(method, path)).await.status, 405, "{method} {path}");
+        }
+    }
+    assert_eq!(backend.requests(), 0);
+    assert_eq!(line.ask(http("POST", "/Microsoft-Server-ActiveSyncs").body(Vec::new())).await.status, 404);
+    assert_eq!(backend.requests(), 1, "another path is not ours");
+}
+
+#[tokio::test]
+async fn only_a_message_that_is_one_goes_without_a_root() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    let mut line = gateway.line().await;
+    let mail = |command| eas(command).version("12.1").header("Content-Type", "message/rfc822");
+    for request in [mail("Settings").body("Subject: x\r\n\r\nx"), mail("SendMail").body(vector("12-"))] {
+        assert_eq!(line.ask(request).await.status, 400);
+    }
+    assert_eq!(backend.requests(), 0);
+    assert_eq!(line.ask(mail("SendMail").body("Subject: x\r\n\r\nx")).await.status, 200);
+}
+
 #[tokio::test]
 async fn a_giant_head_is_431_and_a_large_one_is_fine() {
     let backend = backend().start().await;

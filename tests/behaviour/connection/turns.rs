@@ -112,7 +112,7 @@ async fn a_body_longer_than_any_buffer_behind_a_ping_waits_and_arrives_whole() {
     let mut phone = device().in_step_at(&gateway).await;
     phone.hold(&gateway).await;
     let mut line = phone.take_line();
-    let mail: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+    let mail: Vec<u8> = (0..300_000_u32).map(|n| 32 + (n % 89) as u8).collect();
     let send = eas("SendMail").version("12.1").header("Content-Type", "message/rfc822").body(mail.clone());
     let sending = tokio::spawn(async move {
         line.send(send).await;

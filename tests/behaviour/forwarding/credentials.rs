@@ -89,6 +89,21 @@ async fn while_the_backend_cannot_say_a_stranger_comes_back_later_and_a_known_de
     gateway.holds(&["Phone1"]).await;
 }
 
+/// A backend that knows a session by its cookie may answer 200 to any password.
+#[tokio::test]
+async fn a_200_that_a_cookie_earned_is_not_remembered_for_the_password_beside_it() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    let phone = device().in_step_at(&gateway).await;
+    let ping = |password| eas("Ping").user("anna", password).body(phone.ping_body(Some(600), Some(&[phone.inbox()])));
+    let folders = |password| eas("FolderSync").user("anna", password).body(vector("12-"));
+    let mut line = gateway.line().await;
+    assert_eq!(line.ask(folders("test").header("Cookie", "session=1")).await.status, 200);
+    let before = backend.requests();
+    line.send(ping("test")).await;
+    until("the backend asked about the password", async || backend.requests() > before).await;
+}
+
 #[tokio::test]
 async fn a_password_with_colons_and_a_user_with_umlauts_are_taken_as_they_are() {
     let backend = backend().with(|options| options.password = "a:b:ü".into()).start().await;

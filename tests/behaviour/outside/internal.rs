@@ -135,15 +135,17 @@ async fn gauges_follow_what_is_held() {
     let gateway = gateway().behind(backend.url()).start().await;
     let mut phone = device().in_step_at(&gateway).await;
     phone.hold(&gateway).await;
-    // Other gateways of this process set the same gauge; ours does once a second.
+    // Other gateways of this process set the same gauge, each when it is asked.
     until("a Ping in the gauge", async || gateway.metric("pushgate_pings_held", "").await >= 1.0).await;
     let status = gateway.status().await;
     assert_eq!((status.held, status.lots.iter().map(|lot| lot.held).sum::<usize>()), (1, 1));
     assert_eq!(status.lots.iter().map(|lot| lot.devices).sum::<usize>(), 1);
     gateway.notify(mailbox("hew").folder("INBOX")).await;
     phone.answer().await;
+    // A lot shows its figures when its turn ends, which may be just after the answer.
+    until("nothing held", async || gateway.status().await.held == 0).await;
     let status = gateway.status().await;
-    assert_eq!((status.held, status.wakes_total, status.notifications_total), (0, 1, 1));
+    assert_eq!((status.wakes_total, status.notifications_total), (1, 1));
     assert!(status.wake_p99_ms.is_some_and(|ms| ms < 1_000.0), "{:?}", status.wake_p99_ms);
 }
 

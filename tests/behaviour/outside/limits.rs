@@ -50,6 +50,24 @@ async fn beyond_parked_max_pings_are_503_with_retry_after_until_there_is_room() 
     phones[2].hold(&gateway).await;
 }
 
+/// They could keep their places for 20 s.
+#[tokio::test]
+async fn silent_sockets_do_not_keep_the_door_shut() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).set("limits.handshakes_max", 20).start().await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(Line::plain(gateway.address()).await);
+    }
+    until("all in their handshake", async || gateway.status().await.connections == 20).await;
+    let began = std::time::Instant::now();
+    let mut device = gateway.line().await;
+    assert_eq!(device.ask(http("GET", "/x")).await.status, 404);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(gateway.metric("pushgate_shed_total", "handshakes_max").await >= 1.0);
+    drop(silent);
+}
+
 #[tokio::test]
 async fn beyond_handshakes_max_others_wait_their_turn() {
     let backend = backend().start().await;
