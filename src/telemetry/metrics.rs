@@ -85,7 +85,7 @@ pub const FOLDER_LISTS_UNREADABLE_TOTAL: Metric = metric(
     Kind::Counter,
     Unit::Count,
     &[],
-    "Answers to FolderSync that could not be read: their devices are woken by class instead of by folder name until one can.",
+    "Answers to FolderSync and its kin that could not be read: their devices are woken by class instead of by folder name until one can.",
 );
 /// From notification to answer.
 pub const WAKE_SECONDS: Metric = metric(
