@@ -36,7 +36,7 @@ impl Alarms {
         Alarms { count: AtomicU64::new(0), sender: broadcast::Sender::new(KEPT) }
     }
 
-    fn raise(&self, alarm: Alarm) {
+    pub(super) fn raise(&self, alarm: Alarm) {
         self.count.fetch_add(1, Ordering::SeqCst);
         // Nobody may be listening.
         let _ = self.sender.send(alarm);

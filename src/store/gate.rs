@@ -40,7 +40,6 @@ struct GateRecord {
     last_at: u32,
     version: Version,
     application: Application,
-    declined: Option<Application>,
     access: AccessState,
     flags: u8,
 }
@@ -58,6 +57,7 @@ const ACTIVE_SYNC_OFF: u8 = 8;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Rare {
     offer: Option<Offer>,
+    declined: Option<Application>,
     wipe: Option<Wipe>,
     device_access: Option<DeviceAccess>,
 }
@@ -225,6 +225,7 @@ impl GateMap {
         let provisioning = &partnership.provisioning;
         let rare = Rare {
             offer: provisioning.offer.clone(),
+            declined: provisioning.declined,
             wipe: partnership.wipe.clone().filter(Wipe::stands),
             device_access: partnership.device_access.clone(),
         };
@@ -242,8 +243,7 @@ impl GateMap {
             first_at: short(partnership.first_sync_at),
             last_at: partnership.last_attempt_at.map_or(0, short),
             version: applied.map_or(Version::V2_5, |applied| applied.document.version),
-            application: applied.map_or(Application::Unknown, |applied| applied.application),
-            declined: provisioning.declined,
+            application: applied.map(|applied| applied.application).unwrap_or_default(),
             access: partnership.access_state,
             flags: flag(HAS_APPLIED, applied.is_some())
                 | flag(IS_DESCRIBED, partnership.information_at.is_some())
@@ -273,8 +273,8 @@ impl GateMap {
         Partnership {
             provisioning: Provisioning {
                 offer: rare.offer,
+                declined: rare.declined,
                 applied,
-                declined: record.declined,
                 asked_at: long(record.asked_at),
                 told_to_describe: has(TOLD_TO_DESCRIBE),
             },

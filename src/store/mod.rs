@@ -100,7 +100,7 @@ pub enum Recorded {
     InMemoryOnly,
 }
 
-/// The present time, as everything in the store has it.
+/// The present time.
 pub(crate) fn now() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
@@ -128,7 +128,7 @@ impl Store {
         let (opened, is_open) = oneshot::channel();
         let left = writer::start(place.clone(), shared.clone(), opened).map_err(no_thread)?;
         is_open.await.unwrap_or_else(|_| Err(OpenError::Database("its thread ended".into())))?;
-        let reader = reader::start(place).map_err(no_thread)?;
+        let reader = reader::start(place, shared.clone()).map_err(no_thread)?;
         Ok(Store(Arc::new(Handle { shared, reader, writer_left: tokio::sync::Mutex::new(Some(left)) })))
     }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::alarms::Alarm;
 use super::error::{OpenError, StoreError};
 use super::gate::Key;
 use super::pending::Queues;
@@ -110,6 +111,7 @@ impl Writer {
             let queues = shared.inbox.lock();
             present.extend(queues.changes.iter().map(|change| change.key));
             shared.gate.retain(&present);
+            shared.alarms.raise(Alarm::Everyone);
         }
         Ok(())
     }
@@ -122,8 +124,11 @@ impl Writer {
         for row in &removed {
             let mailbox = Mailbox::normalise(row.text(0)?, None, false);
             if let (Some(mailbox), Ok(device_id)) = (mailbox, DeviceId::new(row.text(1)?.as_bytes())) {
-                self.shared.gate.remove(&mailbox, &device_id);
+                let gate = &self.shared.gate;
+                gate.remove(&mailbox, &device_id);
                 self.shared.alarms.removed(&mailbox, &device_id);
+                // What was seen before must not bring it back.
+                self.shared.inbox.lock().facts.remove(&gate.key(&mailbox, &device_id));
             }
         }
         let mut after = 0;
@@ -209,7 +214,7 @@ impl Writer {
         }
         self.transact(|tx| {
             let page: Vec<Stored> = tx.sql.query(&statement, params![due])?.iter().map(rows::read).collect::<Result<_, _>>()?;
-            page.into_iter().try_for_each(|stored| decide_one(tx, stored))
+            decide(tx, page)
         })
     }
 }
@@ -224,21 +229,24 @@ fn decide_page(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     }
     let page = rows::page_after(tx.sql, after, PAGE)?;
     let next = page.last().map(|last| last.id).filter(|_| page.len() as u64 == PAGE);
-    for stored in page {
-        decide_one(tx, stored)?;
-    }
+    decide(tx, page)?;
     tx.sql.execute("UPDATE store_state SET decide_after = ?1 WHERE id = 1", params![next])?;
     Ok(())
 }
 
-fn decide_one(tx: &mut Tx<'_>, stored: Stored) -> Result<(), StoreError> {
-    let mut partnership = stored.partnership;
-    let before = (partnership.access_state, partnership.access_why.clone());
-    tx.decide_by_snapshot(&mut partnership);
-    if before == (partnership.access_state, partnership.access_why.clone()) {
-        return Ok(());
+/// Saves those that are decided otherwise than before.
+fn decide(tx: &mut Tx<'_>, page: Vec<Stored>) -> Result<(), StoreError> {
+    let mut changed = Vec::new();
+    for mut partnership in page.into_iter().map(|stored| stored.partnership) {
+        let before = (partnership.access_state, partnership.access_why.clone());
+        tx.decide_by_snapshot(&mut partnership);
+        if before != (partnership.access_state, partnership.access_why.clone()) {
+            changed.push(partnership);
+        }
     }
-    tx.save(partnership)
+    rows::save_many(tx.sql, &changed, tx.generation)?;
+    tx.touched.saved.extend(changed);
+    Ok(())
 }
 
 /// Where in the queue each device's changes wait.

@@ -96,7 +96,7 @@ pub fn settings(pairs: &[(&str, &str)]) -> Changes {
 }
 
 pub fn attempt(device_type: &DeviceType) -> Attempt<'_> {
-    Attempt { version: Version::V14_1, device_type, user_agent: Some("Apple-iPhone/1.0") }
+    Attempt { version: Version::V16_1, device_type, user_agent: Some("Apple-iPhone/1.0") }
 }
 
 /// A device that has come once.

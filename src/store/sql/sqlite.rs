@@ -69,6 +69,10 @@ impl Sql for Sqlite {
         Ok(())
     }
 
+    fn query_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, SqlError> {
+        rows.iter().map(|params| self.query(sql, params)).collect()
+    }
+
     fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
         let mut statement = self.0.prepare_cached(sql)?;
         let count = statement.column_count();

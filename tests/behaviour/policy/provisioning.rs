@@ -90,8 +90,8 @@ async fn from_14_1_a_device_is_told_once_to_describe_itself() {
     let mut phone = new_phone(&gateway, Version::V14_1);
     let asks = PolicyRequest { policy_type: PolicyType::Wbxml, policy_key: None, status: None };
     let bare = ProvisionRequest { policy: Some(asks), ..ProvisionRequest::default() };
-    assert_eq!(phone.device.provision(&bare).await.unwrap().status, 165);
-    assert!(phone.device.provision(&bare).await.unwrap().policy.is_some(), "some never do");
+    assert_eq!(phone.device.ask_provision(&bare).await.unwrap().status, 165);
+    assert!(phone.device.ask_provision(&bare).await.unwrap().policy.is_some(), "some never do");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_key_that_was_never_given_is_not_acknowledged() {
     let mut phone = new_phone(&gateway, Version::V14_0);
     let acknowledges = PolicyRequest { policy_type: PolicyType::Wbxml, policy_key: Some(PolicyKey(4711)), status: Some(1) };
     let request = ProvisionRequest { policy: Some(acknowledges), ..ProvisionRequest::default() };
-    assert_eq!(phone.device.provision(&request).await.unwrap().policy.unwrap().status, 5);
+    assert_eq!(phone.device.ask_provision(&request).await.unwrap().policy.unwrap().status, 5);
     phone.device.policy_key = Some(4711);
     assert_eq!(phone.told().await, Told::Status(144));
 }

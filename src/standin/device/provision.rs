@@ -31,11 +31,27 @@ pub enum Provisioned {
 }
 
 impl Device {
+    /// Fetches the policy, as every good device does. Without a policy for this user there is no key, and none is needed.
+    ///
+    /// # Errors
+    /// See [`DeviceError`]; Statuses too. An order to erase is one: there is nothing to erase here.
+    pub async fn provision(&mut self) -> Result<(), DeviceError> {
+        match self.fetch_policy(Obeys::InFull).await? {
+            Provisioned::Policy(_) => Ok(()),
+            Provisioned::NoPolicy => {
+                self.policy_key = None;
+                Ok(())
+            }
+            Provisioned::Wipe | Provisioned::WipeAccount => Err(DeviceError::Malformed("an order to wipe")),
+            Provisioned::Refused(status) => Err(DeviceError::Status(Command::Provision, status.into())),
+        }
+    }
+
     /// One Provision. Statuses are in the answer.
     ///
     /// # Errors
     /// See [`DeviceError`]; all HTTP statuses but 200 are one.
-    pub async fn provision(&mut self, request: &ProvisionRequest) -> Result<ProvisionAnswer, DeviceError> {
+    pub async fn ask_provision(&mut self, request: &ProvisionRequest) -> Result<ProvisionAnswer, DeviceError> {
         let answer = ok(self.command(Command::Provision, request.encode()).await?)?;
         ProvisionAnswer::parse(&answer.body).map_err(|_| DeviceError::Malformed("a Provision answer that is none"))
     }
@@ -46,13 +62,13 @@ impl Device {
     /// See [`DeviceError`]; Statuses of the answers are in the result.
     pub async fn fetch_policy(&mut self, obeys: Obeys) -> Result<Provisioned, DeviceError> {
         self.policy_key = Some(0);
-        let describes = self.options.version >= Version::V14_1;
+        let describes = self.version >= Version::V14_1;
         let request = ProvisionRequest {
             device_information: describes.then(|| self.information()),
             policy: Some(PolicyRequest { policy_type: self.policy_type(), policy_key: None, status: None }),
             ..ProvisionRequest::default()
         };
-        let answer = self.provision(&request).await?;
+        let answer = self.ask_provision(&request).await?;
         if answer.remote_wipe {
             return Ok(Provisioned::Wipe);
         }
@@ -72,7 +88,7 @@ impl Device {
             Obeys::NotAtAll => 3,
         };
         let policy = PolicyRequest { policy_type: self.policy_type(), policy_key: Some(key), status: Some(status) };
-        let answer = self.provision(&ProvisionRequest { policy: Some(policy), ..ProvisionRequest::default() }).await?;
+        let answer = self.ask_provision(&ProvisionRequest { policy: Some(policy), ..ProvisionRequest::default() }).await?;
         let Some(policy) = answer.policy.filter(|_| answer.status == 1) else { return Ok(Provisioned::Refused(answer.status)) };
         match (policy.status, policy.policy_key) {
             (1, Some(key)) => {
@@ -89,7 +105,7 @@ impl Device {
     /// See [`DeviceError`].
     pub async fn acknowledge_wipe(&mut self, is_account_only: bool, status: u16) -> Result<ProvisionAnswer, DeviceError> {
         let (whole, account) = if is_account_only { (None, Some(status)) } else { (Some(status), None) };
-        self.provision(&ProvisionRequest { remote_wipe: whole, account_only_remote_wipe: account, ..ProvisionRequest::default() }).await
+        self.ask_provision(&ProvisionRequest { remote_wipe: whole, account_only_remote_wipe: account, ..ProvisionRequest::default() }).await
     }
 
     /// How it describes itself.
@@ -105,6 +121,6 @@ impl Device {
     }
 
     fn policy_type(&self) -> PolicyType {
-        if self.options.version < Version::V12_0 { PolicyType::WapXml } else { PolicyType::Wbxml }
+        if self.version < Version::V12_0 { PolicyType::WapXml } else { PolicyType::Wbxml }
     }
 }
