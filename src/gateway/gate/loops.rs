@@ -80,7 +80,7 @@ impl Loops {
             Some(Looping { mailbox: mailbox.clone(), device_id: device_id.clone(), since, count: steps.count })
         });
         let mut looping: Vec<Looping> = looping.collect();
-        looping.sort_by(|a, b| b.count.cmp(&a.count));
+        looping.sort_by_key(|looping| std::cmp::Reverse(looping.count));
         looping
     }
 
