@@ -1,7 +1,7 @@
 //! What devices change in their partnership, as facts: applied to the record in memory at once, and to the database by the writer.
 
-use crate::logic::eas::{DeviceId, DeviceInformation, DeviceType, Mailbox, Version};
 use crate::logic::eas::settings::RecoveryPassword;
+use crate::logic::eas::{DeviceId, DeviceInformation, DeviceType, Mailbox, Version};
 use crate::logic::policy::access::{AccessState, AccessWhy};
 use crate::logic::policy::provisioning::{Fact, Outcome, Provisioning};
 use crate::logic::policy::{Attempt, Partnership, Timestamp};

@@ -47,7 +47,13 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn change_mailbox(&self, by: &By, mailbox: Mailbox, read_revision: u64, edit: MailboxEdit) -> Result<MailboxRecord, StoreError> {
+    pub async fn change_mailbox(
+        &self,
+        by: &By,
+        mailbox: Mailbox,
+        read_revision: u64,
+        edit: MailboxEdit,
+    ) -> Result<MailboxRecord, StoreError> {
         let ids = edit.settings.as_ref().map_or(0, |settings| settings.allowed_device_ids.len().max(settings.blocked_device_ids.len()));
         if ids > MAILBOX_DEVICE_IDS_MAX {
             return Err(StoreError::Full(format!("a mailbox has at most {MAILBOX_DEVICE_IDS_MAX} device ids on a list")));
@@ -183,7 +189,8 @@ fn told(edit: &MailboxEdit) -> String {
 }
 
 fn load(tx: &mut Tx<'_>, mailbox: &Mailbox) -> Result<MailboxRecord, StoreError> {
-    let statement = "SELECT m.revision, p.name, m.settings FROM mailboxes m LEFT JOIN policies p ON p.folded = m.policy WHERE m.mailbox = ?1";
+    let statement =
+        "SELECT m.revision, p.name, m.settings FROM mailboxes m LEFT JOIN policies p ON p.folded = m.policy WHERE m.mailbox = ?1";
     let rows = tx.sql.query(statement, params![mailbox.as_str()])?;
     let Some(row) = rows.first() else { return Ok(MailboxRecord::default()) };
     let policy = row.some_text(1)?.map(|name| PolicyName::new(name).map_err(|_| rows::strange("a policy's name"))).transpose()?;

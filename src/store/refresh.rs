@@ -58,7 +58,9 @@ impl Writer {
         let rows = sql.query("SELECT key_mark FROM store_state WHERE id = 1", &[])?;
         let known = rows.first().map(|row| row.some_text(0)).transpose()?.flatten();
         if known.is_some_and(|known| known != mark) {
-            tracing::error!("store.key_file is not the one the recovery passwords were stored with: they cannot be shown until it is restored");
+            tracing::error!(
+                "store.key_file is not the one the recovery passwords were stored with: they cannot be shown until it is restored"
+            );
         }
         Ok(())
     }
@@ -118,7 +120,10 @@ impl Writer {
         for row in &removed {
             let mailbox = Mailbox::normalise(row.text(0)?, None, false);
             if let (Some(mailbox), Ok(device_id)) = (mailbox, DeviceId::new(row.text(1)?.as_bytes())) {
-                self.shared.gate.remove(&mailbox, &device_id);
+                let gate = &self.shared.gate;
+                gate.remove(&mailbox, &device_id);
+                // What was seen before must not bring it back.
+                self.shared.inbox.lock().facts.remove(&gate.key(&mailbox, &device_id));
             }
         }
         let mut after = 0;

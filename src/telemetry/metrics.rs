@@ -219,8 +219,13 @@ pub const STORE_ERRORS_TOTAL: Metric = metric(
     "Failures of the database.",
 );
 /// Whether the database answers.
-pub const STORE_CONNECTED: Metric =
-    metric("pushgate_store_connected", Kind::Gauge, Unit::Count, &[], "1 while the database answers, 0 while devices are served from memory.");
+pub const STORE_CONNECTED: Metric = metric(
+    "pushgate_store_connected",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "1 while the database answers, 0 while devices are served from memory.",
+);
 /// Facts given up.
 pub const STORE_DROPPED_TOTAL: Metric = metric(
     "pushgate_store_dropped_total",
