@@ -215,6 +215,6 @@ async fn a_wrong_password_and_a_backend_that_is_overloaded_are_told_apart() {
         let route = Route::from_peer(scene.cas.address().ip());
         assert_eq!(scene.checker.check(request, route).await, CheckResult::Refused(http::StatusCode::UNAUTHORIZED), "{name}");
         scene.cas.set_faults(vec![FaultRule { command: None, times: None, fault: Fault::Status(503) }]);
-        assert_eq!(scene.check_inbox().await, CheckResult::Failed, "{name}");
+        assert_eq!(scene.check_inbox().await, CheckResult::Down, "{name}");
     }
 }

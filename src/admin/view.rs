@@ -29,8 +29,11 @@ pub struct Status {
     pub version: String,
     /// Seconds since the start.
     pub uptime_s: u64,
-    /// Pings held now.
+    /// Pings held now, hanging Syncs included.
     pub held: usize,
+    /// Those of them that are hanging Syncs.
+    #[serde(default)]
+    pub held_syncs: usize,
     /// Connections parked between two requests.
     pub parked_idle: usize,
     /// Device connections open now.
@@ -124,7 +127,7 @@ pub struct PingFilter {
     pub limit: usize,
 }
 
-/// One held Ping.
+/// One held Ping, or hanging Sync.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldPing {
     /// Whose.
@@ -134,7 +137,10 @@ pub struct HeldPing {
     /// Device type as the device sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_type: Option<String>,
-    /// Heartbeat, seconds.
+    /// What is held: `Ping`, or `Sync` for a hanging one.
+    #[serde(default)]
+    pub kind: String,
+    /// Heartbeat, seconds; of a Sync, its wait.
     pub heartbeat_s: u32,
     /// Held for so many seconds.
     pub held_s: u32,

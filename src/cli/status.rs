@@ -57,7 +57,7 @@ fn table(status: &Status) -> String {
         let _ = writeln!(out, "{name:<15}{text}");
     };
     line("pushgate", format!("{}, up {}", status.version, span(status.uptime_s)));
-    line("held", format!("{} Pings", count(status.held as u64)));
+    line("held", held(status));
     line("connections", format!("{}, of them {} parked idle", count(status.connections as u64), count(status.parked_idle as u64)));
     line(
         "wakes",
@@ -95,6 +95,12 @@ fn table(status: &Status) -> String {
         let _ = writeln!(out, "{:>4}{held:>12}{idle:>12}{devices:>12}{mailboxes:>12}{inbox:>9}{:>14}", lot.lot, count(lot.wakes_total));
     }
     out
+}
+
+/// Pings and hanging Syncs apart.
+fn held(status: &Status) -> String {
+    let pings = format!("{} Pings", count(status.held.saturating_sub(status.held_syncs) as u64));
+    if status.held_syncs == 0 { pings } else { format!("{pings}, {} hanging Syncs", count(status.held_syncs as u64)) }
 }
 
 /// What is known of a source.
@@ -172,6 +178,7 @@ mod tests {
             uptime_s: 93_784,
             held: 15_000,
             parked_idle: 24,
+            held_syncs: 1_200,
             connections: 15_200,
             wakes_total: 1_234_567,
             wakes_per_s: 12.34,
@@ -203,7 +210,7 @@ mod tests {
         };
         let expected = "\
 pushgate       0.1.0, up 1 d 2 h
-held           15,000 Pings
+held           13,800 Pings, 1,200 hanging Syncs
 connections    15,200, of them 24 parked idle
 wakes          1,234,567, 12.3/s, p50 0.40 ms, p99 -
 notifications  1,000

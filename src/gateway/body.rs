@@ -131,6 +131,8 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> AnswerBody {
 
 /// Sees an answer pass by.
 pub(crate) trait Watcher: Send + Sync + Unpin + 'static {
+    /// Before the body: whether the answer is an EAS server's good one. Nothing follows if it is not.
+    fn begin(&mut self, _is_good: bool) {}
     /// Some of the body.
     fn push(&mut self, bytes: &[u8]);
     /// The body is complete. Not called when it breaks off.

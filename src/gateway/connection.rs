@@ -7,8 +7,9 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::check::Place;
+use super::delivery::{Delivery, LOOK_FIRST, LOOK_GAP_MAX};
 use super::exchange;
 use super::parked::{Extra, HeldSync, Parked, Peer, Recipe};
 use super::tls::WireStream;
@@ -80,6 +82,12 @@ pub(crate) struct Stage {
     exchanges: AtomicU32,
     /// The last write did not complete: hyper still has something to say.
     is_writing: AtomicBool,
+    /// The last answer with something in it, until the device has it.
+    delivery: Mutex<Option<Delivery>>,
+    /// All of it is with the socket.
+    is_sent: AtomicBool,
+    /// The socket failed: what is on its way never arrives.
+    is_broken: AtomicBool,
 }
 
 impl Stage {
@@ -100,6 +108,32 @@ impl Stage {
         Busy(self.clone())
     }
 
+    /// An answer's last byte was handed to hyper. One before it that has not been seen to arrive counts as lost: the device
+    /// asked again before it had it.
+    pub(crate) fn send_off(&self, delivery: Delivery) {
+        self.is_sent.store(false, Ordering::Relaxed);
+        drop(self.delivery().replace(delivery));
+    }
+
+    fn delivery(&self) -> MutexGuard<'_, Option<Delivery>> {
+        self.delivery.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_sending(&self) -> bool {
+        self.delivery().as_ref().is_some_and(|delivery| !delivery.is_acknowledged())
+    }
+
+    fn has_sent(&self) -> bool {
+        let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        self.busy.load(Ordering::Relaxed) == 0 && is(&self.is_sent) && !is(&self.is_broken)
+    }
+
+    /// What is on its way when hyper has done its part; a connection that failed, or that hyper gave up before all was said, loses it.
+    fn take_sent(&self) -> Option<Delivery> {
+        let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        self.delivery().take().filter(|_| is(&self.is_sent) && !is(&self.is_broken))
+    }
+
     /// Nothing while an earlier answer is on its way: what hyper has not written by then would be lost. (For the same reason
     /// hyper must not save up answers to pipelined requests, `pipeline_flush`.)
     fn take_hold(&self) -> Option<Box<Hold>> {
@@ -110,7 +144,7 @@ impl Stage {
     }
 
     fn is_idle(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing()
+        self.busy.load(Ordering::Relaxed) == 0 && !self.is_writing() && !self.is_sending()
     }
 
     fn is_writing(&self) -> bool {
@@ -220,6 +254,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         let mut idle_since = None;
         let mut drained = pin!(draining.wait_for(|draining| *draining));
         let mut is_drained = false;
+        let mut looks = Looks::default();
         std::future::poll_fn(|cx| {
             if !is_drained && drained.as_mut().poll(cx).is_ready() {
                 is_drained = true;
@@ -229,6 +264,8 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
                 note_end(result, peer);
                 return Poll::Ready(End::Done);
             }
+            // After hyper, which looks when it is polled.
+            looks.poll(stage.is_sending(), cx);
             // The answer before it first: what hyper still has to write is lost when it is taken apart.
             if let Some(hold) = stage.take_hold() {
                 return Poll::Ready(End::Hold(hold));
@@ -238,13 +275,38 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         })
         .await
     };
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner().stream;
+    if let Some(delivery) = stage.take_sent() {
+        delivery.settle(&stream).await;
+    }
     if matches!(end, End::Done) {
         return None;
     }
-    let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner().stream;
     stream.put_back(&parts.read_buf).ok()?;
     Some((stream, end))
+}
+
+/// When to look again whether an answer has arrived: soon at first, then less and less often. It wakes the task, and hyper then
+/// reads, which is where the look is (`Watched`).
+#[derive(Default)]
+struct Looks {
+    /// The timer and what it was set to, while something is on its way: most connections never need one.
+    next: Option<(Pin<Box<Sleep>>, Duration)>,
+}
+
+impl Looks {
+    fn poll(&mut self, is_sending: bool, cx: &mut Context<'_>) {
+        if !is_sending {
+            self.next = None;
+            return;
+        }
+        let (timer, gap) = self.next.get_or_insert_with(|| (Box::pin(tokio::time::sleep(LOOK_FIRST)), LOOK_FIRST));
+        while timer.as_mut().poll(cx).is_ready() {
+            *gap = (*gap * 2).min(LOOK_GAP_MAX);
+            timer.as_mut().reset(Instant::now() + *gap);
+        }
+    }
 }
 
 /// Ready once the connection has been between two requests for a while.
@@ -277,15 +339,42 @@ struct Watched {
 }
 
 impl Watched {
-    fn note<T>(&self, poll: Poll<T>) -> Poll<T> {
+    fn note<T>(&self, poll: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
         self.stage.is_writing.store(poll.is_pending(), Ordering::Relaxed);
+        self.note_failure(poll)
+    }
+
+    fn note_failure<T>(&self, poll: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
+        if matches!(poll, Poll::Ready(Err(_))) {
+            self.stage.is_broken.store(true, Ordering::Relaxed);
+        }
         poll
+    }
+
+    /// Has the device what it was sent? Looked for when hyper reads: the device's next request, or its leaving, acknowledges the
+    /// answer before, and must find that known. Costs a system call, and only while something is on its way.
+    fn look(&self, has_read: bool) {
+        let mut delivery = self.stage.delivery();
+        // While its exchange is not over, hyper may have something to add (the end of a chunked body).
+        let Some(sent) = delivery.as_mut().filter(|_| self.stage.has_sent()) else { return };
+        if !sent.is_acknowledged() && matches!(self.stream.unacknowledged(), Ok(0)) {
+            sent.acknowledge();
+        }
+        if has_read
+            && sent.is_acknowledged()
+            && let Some(sent) = delivery.take()
+        {
+            sent.arrived();
+        }
     }
 }
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let poll = self.note_failure(poll);
+        self.look(matches!(poll, Poll::Ready(Ok(()))));
+        poll
     }
 }
 
@@ -310,6 +399,9 @@ impl AsyncWrite for Watched {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(poll, Poll::Ready(Ok(()))) {
+            self.stage.is_sent.store(true, Ordering::Relaxed);
+        }
         self.note(poll)
     }
 

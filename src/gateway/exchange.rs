@@ -19,7 +19,7 @@ use super::Gateway;
 use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
-use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, proving};
+use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, Way, proving};
 use super::parked::{Peer, Recipe};
 use crate::logic::answer::WBXML_TYPE;
 use crate::logic::eas::folder_change::FolderRequest;
@@ -222,15 +222,15 @@ impl Exchange {
                 let asked = proving(&SyncRequest::skim(body)?, version);
                 let Some(pupil) = pupil else { return Ok(None) };
                 let as_of = self.expect(&pupil, &asked, is_known).await;
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, version)))
+                Some(Box::new(SyncWatcher::new(pupil, (asked, as_of), version, self.way(eas))))
             }
             Command::FolderSync => {
                 let request = FolderSyncRequest::parse(body)?;
                 if let Some(pupil) = pupil.as_ref().filter(|_| is_known) {
                     pupil.expect(Vec::new()).await;
                 }
-                let as_of = self.gateway.lots.as_of().number;
-                pupil.map(|pupil| Box::new(FolderSyncWatcher::new(pupil, request.sync_key == "0", as_of)) as Box<dyn Watcher>)
+                let (as_of, is_full) = (self.gateway.lots.as_of_request().number, request.sync_key == "0");
+                pupil.map(|pupil| Box::new(FolderSyncWatcher::new(pupil, is_full, as_of, self.way(eas))) as Box<dyn Watcher>)
             }
             _ => {
                 let request = FolderRequest::parse(body)?;
@@ -249,7 +249,12 @@ impl Exchange {
         if is_known && !asked.is_empty() {
             pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
         }
-        self.gateway.lots.as_of()
+        self.gateway.lots.as_of_request()
+    }
+
+    /// How the answer gets to the device.
+    pub(super) fn way(&self, eas: &Eas) -> Way {
+        Way { stage: self.stage.clone(), is_known: self.is_known(eas) }
     }
 
     /// Whether the backend accepted these credentials lately.
@@ -311,8 +316,13 @@ impl Exchange {
     }
 
     /// Passes an answer on; an EAS server's good one is watched.
-    pub(super) fn deliver(self, response: Answer, watcher: Option<Box<dyn Watcher>>) -> Answer {
-        let watcher = watcher.filter(|_| is_done(&response));
+    pub(super) fn deliver(self, response: Answer, mut watcher: Option<Box<dyn Watcher>>) -> Answer {
+        let is_good = is_done(&response);
+        // A backend that took the request and said nothing may have answered it all the same: that answer is lost.
+        if let Some(watcher) = watcher.as_mut().filter(|_| response.status() != StatusCode::GATEWAY_TIMEOUT) {
+            watcher.begin(is_good);
+        }
+        let watcher = watcher.filter(|_| is_good);
         response.map(|body| Watched::new(body, watcher, self.busy).boxed())
     }
 

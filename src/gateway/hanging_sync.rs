@@ -33,6 +33,7 @@ use crate::logic::decide::{SyncRefusal, decide_sync};
 use crate::logic::eas::sync::{Quiet, SyncAnswer, SyncRequest, without_wait};
 use crate::logic::eas::sync_repeat::{complete, with_keys, without_commands};
 use crate::logic::eas::{BodyError, Class, Mailbox, PingFolder, PingRequest};
+use crate::logic::hold::trials::Heard;
 use crate::telemetry::metrics::{HANGING_SYNCS_TOTAL, SHED_TOTAL};
 
 /// A Sync as it came: on the wire, unpacked, read.
@@ -144,18 +145,24 @@ impl Exchange {
         let pupil = self.pupil(&full.mailbox, &eas);
         let as_of = self.expect(&pupil, &asked, self.is_known(&eas)).await;
         let body = if full.sent.is_empty() { BackendBody::Empty } else { BackendBody::Replayable(full.sent.clone()) };
+        let watcher = SyncWatcher::new(pupil, (asked, as_of), eas.request.version, self.way(&eas));
         let response = self.ask(head, body, &eas, self.route_to(&eas)).await;
-        drop(place);
+        if let Some(mut place) = place {
+            place.heard(if response.status().is_server_error() { Heard::Silence } else { Heard::Answer });
+        }
         // Strangers leave nothing behind.
         if !is_done(&response) || !self.is_known(&eas) {
-            return self.deliver(response, Some(Box::new(SyncWatcher::new(pupil, asked, as_of, eas.request.version))));
+            return self.deliver(response, Some(Box::new(watcher)));
         }
         let (gateway, whose) = (self.gateway.clone(), full.whose);
         gateway.syncs.remember(whose, full.body.clone(), &full.request, gateway.lots.now());
-        let watcher = SyncWatcher::new(pupil, asked, as_of, eas.request.version);
         let telling = |watcher: SyncWatcher, only_keys| {
             let gateway = gateway.clone();
-            Some(Box::new(watcher.telling(move |answer| gateway.syncs.answered(whose, answer, only_keys, gateway.lots.now()))) as _)
+            let told = move |answer: Option<&SyncAnswer>| match answer {
+                Some(answer) => gateway.syncs.answered(whose, answer, only_keys, gateway.lots.now()),
+                None => gateway.syncs.forget(whose),
+            };
+            Some(Box::new(watcher.telling(told)) as _)
         };
         let Some((wait_s, recipe)) = full.wait_s.zip(recipe) else { return self.deliver(response, telling(watcher, false)) };
         let (parts, body) = response.into_parts();
@@ -181,9 +188,9 @@ impl Exchange {
         eas: &Eas,
         full: Full,
         (wait_s, recipe, closes): (u32, Recipe, bool),
-        (mut watcher, answer): (SyncWatcher, SyncAnswer),
+        (watcher, answer): (SyncWatcher, SyncAnswer),
     ) -> Answer {
-        watcher.learn(&answer);
+        watcher.learn_unsent(&answer);
         self.gateway.syncs.held(full.whose);
         if self.gateway.lots.now() >= self.received + Duration::from_secs(wait_s.into()) {
             metrics::counter!(HANGING_SYNCS_TOTAL.name, "outcome" => "quiet").increment(1);
@@ -227,7 +234,7 @@ impl Exchange {
             Some(pupil) => {
                 let asked = proving(asked, eas.request.version);
                 let as_of = self.expect(&pupil, &asked, self.is_known(&eas)).await;
-                Some(Box::new(SyncWatcher::new(pupil, asked, as_of, eas.request.version)) as Box<dyn Watcher>)
+                Some(Box::new(SyncWatcher::new(pupil, (asked, as_of), eas.request.version, self.way(&eas))) as Box<dyn Watcher>)
             }
         };
         let body = if wire.is_empty() { BackendBody::Empty } else { BackendBody::Replayable(wire) };

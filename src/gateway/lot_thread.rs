@@ -5,6 +5,7 @@
 //! an answer that did not fit the socket (looked at when it is writable).
 
 mod answering;
+mod checking;
 mod counting;
 
 use std::collections::HashMap;
@@ -25,8 +26,8 @@ use super::lots::{Batch, Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
 use super::parked::{Parked, Peer};
 use super::tls::Incoming;
 use crate::config::limits::LOT_TURN_NOTES_MAX;
-use crate::logic::eas::PingFolder;
-use crate::logic::hold::lot::{CheckFinding, HeldView};
+use crate::logic::hold::losses::Losses;
+use crate::logic::hold::lot::HeldView;
 use crate::logic::hold::{Lot, Moment, Output, SlotKey, Who};
 
 /// Socket events taken at once.
@@ -45,7 +46,10 @@ pub(crate) struct LotThread {
     batch: Option<Batch>,
     /// Pages of slots that core dumps leave out already.
     left_out: usize,
-    checks: HashMap<SlotKey, AbortHandle>,
+    losses: Losses,
+    /// Checks under way, each with a number of its own: what one that was given up finds is not the finding of the next.
+    checks: HashMap<SlotKey, (u64, AbortHandle)>,
+    last_check: u64,
     wakes: Vec<Duration>,
     scratch: Scratch,
     counting: Counting,
@@ -92,7 +96,9 @@ impl LotThread {
             inbox,
             batch: None,
             left_out: 0,
+            losses: Losses::default(),
             checks: HashMap::new(),
+            last_check: 0,
             wakes: Vec::new(),
             scratch,
             counting: Counting::new(),
@@ -117,6 +123,7 @@ impl LotThread {
             for event in events.iter().filter(|event| event.token() != KNOCK) {
                 self.handle_socket(event);
             }
+            self.take_back_proofs();
             let Some(more_notes) = self.take_notes() else { return Ok(()) };
             let more_timers = self.lot.advance(self.gateway.lots.now(), LOT_TURN_NOTES_MAX);
             self.perform_outputs();
@@ -124,6 +131,20 @@ impl LotThread {
             self.leave_out_of_core_dumps();
             self.publish();
             is_behind = more_notes || more_timers;
+        }
+    }
+
+    /// If changes did not get into the inbox, nothing that was proven before counts any more. The number is taken after the flag
+    /// is lowered, so that it is above all that was lost.
+    fn take_back_proofs(&mut self) {
+        let now = self.gateway.lots.now();
+        if self.door().lost_changes.swap(false, Ordering::SeqCst) && self.losses.lost(now) {
+            let lot = self.number;
+            tracing::warn!(lot, "changes found no room (limits.inbox_max); the backend is asked about all devices of this lot, paced");
+        }
+        if self.losses.are_due(now, self.gateway.config.notify.settle) {
+            self.lot.reports_lost(self.gateway.lots.next_number(), now);
+            self.perform_outputs();
         }
     }
 
@@ -138,7 +159,8 @@ impl LotThread {
         // The other half of the fence in `Door::knock`.
         fence(Ordering::SeqCst);
         let is_behind = is_behind || !self.inbox.receiver.is_empty() || self.can_start_check();
-        let until_timer = || self.lot.poll_timeout().map(|at| at.since(self.gateway.lots.now()));
+        let timers = self.lot.poll_timeout().into_iter().chain(self.losses.next()).chain(self.next_check());
+        let until_timer = || timers.min().map(|at| at.since(self.gateway.lots.now()));
         let timeout = if is_behind { Some(Duration::ZERO) } else { until_timer() };
         let result = match self.inbox.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -168,9 +190,11 @@ impl LotThread {
                 }
                 Note::Changed(batch) => self.batch = Some(batch),
                 Note::Learn(lesson) => self.learn(*lesson, now),
-                Note::Checked { slot, finding, as_of, number } => {
-                    self.checks.remove(&slot);
-                    self.lot.checked(slot, &finding, as_of, number, now);
+                Note::Checked { slot, check, finding, as_of, number } => {
+                    if self.checks.get(&slot).is_some_and(|(under_way, _)| *under_way == check) {
+                        self.checks.remove(&slot);
+                        self.lot.checked(slot, &finding, as_of, number, now);
+                    }
                 }
                 Note::Coverage(coverage) => self.lot.set_coverage(coverage, now),
                 Note::List { filter, reply } => drop(reply.send(self.list(&filter, now))),
@@ -206,6 +230,10 @@ impl LotThread {
             Fact::Expect(ids) => self.lot.expect(&who, ids.iter().map(|id| id.as_str()), now),
             Fact::Synced { folders, as_of } => self.lot.synced(&who, folders.iter().map(|(id, traits)| (id.as_str(), *traits)), as_of, now),
             Fact::Learnt { is_full, changes, as_of } => self.lot.learnt(&who, is_full, &changes, as_of, now),
+            Fact::Unreadable => self.lot.lose_paths(&who, now),
+            Fact::Undelivered { folders, has_folder_list, number } => {
+                self.lot.undelivered(&who, &folders, has_folder_list, number, now);
+            }
         }
     }
 
@@ -304,7 +332,7 @@ impl LotThread {
                         parked.extra = None;
                     }
                 }
-                Output::CancelCheck { slot } => drop(self.checks.remove(&slot).map(|check| check.abort())),
+                Output::CancelCheck { slot } => drop(self.checks.remove(&slot).map(|(_, check)| check.abort())),
                 Output::Close { slot } => self.close(slot),
             }
         }
@@ -358,42 +386,6 @@ impl LotThread {
         Some(parked)
     }
 
-    fn can_start_check(&self) -> bool {
-        self.lot.checks_waiting() > 0 && self.gateway.lots.0.checks.available_permits() > 0
-    }
-
-    /// Starts checks while there are both slots that want one and permits.
-    fn start_checks(&mut self) {
-        while self.lot.checks_waiting() > 0 {
-            let Ok(permit) = self.gateway.lots.0.checks.clone().try_acquire_owned() else { return };
-            let Some(slot) = self.lot.start_check() else { return };
-            if self.lot.connection(slot).is_some_and(Parked::is_sync) {
-                let held = self.lot.hold_of(slot, self.gateway.lots.now()).unwrap_or_default();
-                self.ask_again(slot, "asked_again", held, Some(Place::take(&self.gateway, permit)));
-                continue;
-            }
-            let folders: Vec<PingFolder> = self.lot.watched(slot);
-            let Some((peer, recipe)) = self.lot.connection(slot).and_then(|p| Some((p.peer, p.extra.as_ref()?.recipe.as_ref()?))) else {
-                // A source covered all its folders when the Ping came, and its password was thrown away. A folder turned out to be
-                // of another class since: the device clears the doubt itself.
-                self.find_changed(slot, &folders);
-                continue;
-            };
-            let (target, headers) = recipe.unpack();
-            let mailbox = self.lot.mailbox_of(slot).cloned();
-            let check = super::check::Check { slot, lot: self.number, mailbox, peer, target, headers, folders };
-            self.checks.insert(slot, check.start(&self.gateway, permit));
-        }
-    }
-
-    /// In place of a check: everything watched may have changed.
-    fn find_changed(&mut self, slot: SlotKey, folders: &[PingFolder]) {
-        let finding = CheckFinding::Changed(folders.iter().map(|folder| folder.id.clone()).collect());
-        let (as_of, number) = (self.gateway.lots.as_of(), self.gateway.lots.next_number());
-        self.lot.checked(slot, &finding, as_of, number, as_of.at);
-        self.perform_outputs();
-    }
-
     /// New slots are in use by now; a dump at any later time has none of their keys.
     fn leave_out_of_core_dumps(&mut self) {
         for (address, bytes) in self.lot.slot_memory().skip(self.left_out) {
@@ -406,6 +398,7 @@ impl LotThread {
     fn publish(&mut self) {
         let figures = &self.door().figures;
         figures.held.store(self.lot.held_count(), Ordering::Relaxed);
+        figures.held_syncs.store(self.lot.held_sync_count(), Ordering::Relaxed);
         figures.idle.store(self.lot.idle_count(), Ordering::Relaxed);
         figures.devices.store(self.lot.registry().device_count(), Ordering::Relaxed);
         figures.mailboxes.store(self.lot.registry().mailbox_count(), Ordering::Relaxed);

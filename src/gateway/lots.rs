@@ -2,10 +2,11 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::parked::{Parked, Peer};
@@ -13,7 +14,9 @@ use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::eas::{DeviceId, FolderId, Mailbox};
 use crate::logic::hold::folders::Coverage;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
+use crate::logic::hold::trials::Trials;
 use crate::logic::hold::{AsOf, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
+use crate::telemetry::metrics::INBOX_FULL_TOTAL;
 
 /// Where a mailbox lives, and its keyed hash.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +31,7 @@ pub(crate) enum Note {
     Park(Box<Parked>),
     Changed(Batch),
     Learn(Box<Lesson>),
-    Checked { slot: SlotKey, finding: CheckFinding, as_of: AsOf, number: u64 },
+    Checked { slot: SlotKey, check: u64, finding: CheckFinding, as_of: AsOf, number: u64 },
     Coverage(Coverage),
     List { filter: Box<HeldFilter>, reply: oneshot::Sender<Vec<(HeldView, Peer)>> },
     Drain { by: Moment },
@@ -71,12 +74,15 @@ pub(crate) enum Fact {
     Expect(Vec<FolderId>),
     Synced { folders: Vec<(FolderId, SyncTraits)>, as_of: AsOf },
     Learnt { is_full: bool, changes: Vec<FolderChange>, as_of: u64 },
+    Unreadable,
+    Undelivered { folders: Vec<FolderId>, has_folder_list: bool, number: u64 },
 }
 
 /// A lot's figures: written by its thread, read by anybody.
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) held: AtomicUsize,
+    pub(crate) held_syncs: AtomicUsize,
     pub(crate) idle: AtomicUsize,
     pub(crate) devices: AtomicUsize,
     pub(crate) mailboxes: AtomicUsize,
@@ -89,10 +95,31 @@ pub(crate) struct Door {
     pub(crate) sender: mpsc::Sender<Note>,
     waker: mio::Waker,
     pub(crate) is_asleep: AtomicBool,
+    /// A change found no room in the inbox. Raised by whoever had it, lowered by the lot before it takes a new number.
+    pub(crate) lost_changes: AtomicBool,
     pub(crate) figures: Figures,
 }
 
 impl Door {
+    /// Puts a note in if there is room, without waiting. Else it comes back.
+    fn try_send(&self, note: Note) -> Result<(), Note> {
+        match self.sender.try_send(note) {
+            Ok(()) => {
+                self.knock();
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Full(note)) => Err(note),
+            // The lot's thread is gone, and the process is leaving.
+            Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+
+    /// Changes had no room, and their sender may never repeat them: the lot must ask the backend about all it knows.
+    fn lose_changes(&self) {
+        self.lost_changes.store(true, Ordering::SeqCst);
+        self.knock();
+    }
+
     /// Lets a sleeping lot thread look at its inbox. One system call at most a sleep.
     pub(crate) fn knock(&self) {
         // What was sent must be visible before the flag is read: the lot raises the flag, then looks (`LotThread::sleep`).
@@ -112,6 +139,8 @@ pub(crate) struct Inner {
     started: Instant,
     /// Permits of `backend.checks_max`, shared by all lots.
     pub(crate) checks: Arc<Semaphore>,
+    /// Whether the backend answers them. Taken when a check starts or ends, for a moment.
+    trials: Mutex<Trials>,
     pub(crate) wakes: Mutex<Histogram<u64>>,
     pub(crate) notifications: AtomicU64,
 }
@@ -137,7 +166,13 @@ impl Lots {
             let poll = mio::Poll::new()?;
             let waker = mio::Waker::new(poll.registry(), KNOCK)?;
             let (sender, receiver) = mpsc::channel(inbox_max);
-            doors.push(Door { sender, waker, is_asleep: AtomicBool::new(false), figures: Figures::default() });
+            doors.push(Door {
+                sender,
+                waker,
+                is_asleep: AtomicBool::new(false),
+                lost_changes: AtomicBool::new(false),
+                figures: Figures::default(),
+            });
             inboxes.push(Inbox { receiver, poll });
         }
         let inner = Inner {
@@ -147,6 +182,7 @@ impl Lots {
             hasher: RandomState::new(),
             started: Instant::now(),
             checks: Arc::new(Semaphore::new(checks_max)),
+            trials: Mutex::default(),
             wakes: Mutex::new(Histogram::new_with_bounds(1, 60_000_000, 3).expect("these bounds are legal")),
             notifications: AtomicU64::new(0),
         };
@@ -175,6 +211,12 @@ impl Lots {
         AsOf { number: self.0.number.load(Ordering::SeqCst), at: self.now() }
     }
 
+    /// As [`Lots::as_of`], for a request whose answer is on its way for a while: the number after it stays free, so that the loss
+    /// of the answer is newer than what the request was as of, and older than what any later request is as of.
+    pub(crate) fn as_of_request(&self) -> AsOf {
+        AsOf { number: self.0.number.fetch_add(1, Ordering::SeqCst), at: self.now() }
+    }
+
     /// A new number, above all that were read before.
     pub(crate) fn next_number(&self) -> u64 {
         self.0.number.fetch_add(1, Ordering::SeqCst) + 1
@@ -199,18 +241,41 @@ impl Lots {
     }
 
     /// As [`Lots::learn`], from where nobody can wait. A full inbox loses what a Sync proved, which costs one check or Sync
-    /// later; what a FolderSync taught is never repeated, so it waits in a task (at most one for each exchange that ends).
+    /// later; what a FolderSync taught, or that a device is behind, is never repeated, so it waits in a task (at most one for each
+    /// exchange that ends).
     pub(crate) fn learn_now(&self, home: Home, mailbox: Mailbox, device: DeviceId, fact: Fact) {
-        let is_repeated = !matches!(fact, Fact::Learnt { .. });
+        let is_repeated = matches!(fact, Fact::Synced { .. });
         let note = Note::Learn(Box::new(Lesson { hash: home.hash, mailbox, device, fact }));
-        match self.0.doors[home.lot].sender.try_send(note) {
-            Ok(()) => self.0.doors[home.lot].knock(),
-            Err(mpsc::error::TrySendError::Full(note)) if !is_repeated => {
-                let lots = self.clone();
-                tokio::spawn(async move { lots.send(home.lot, note).await });
-            }
-            Err(_) => {}
+        let Err(note) = self.0.doors[home.lot].try_send(note) else { return };
+        if is_repeated {
+            metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "lesson").increment(1);
+        } else if let Ok(runtime) = Handle::try_current() {
+            // Without a runtime the process is leaving, and the lots with it.
+            self.send_later(home.lot, note, &runtime);
         }
+    }
+
+    /// As [`Lots::send`], from where nobody can wait.
+    pub(crate) fn send_later(&self, lot: usize, note: Note, runtime: &Handle) {
+        if let Err(note) = self.0.doors[lot].try_send(note) {
+            let lots = self.clone();
+            runtime.spawn(async move { lots.send(lot, note).await });
+        }
+    }
+
+    /// Whether the backend answers checks, and when the next one may go out.
+    pub(crate) fn trials(&self) -> MutexGuard<'_, Trials> {
+        self.0.trials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pause between two checks of a backend that answers none; zero while it answers.
+    pub(crate) fn check_pause(&self) -> Duration {
+        self.trials().pause()
+    }
+
+    /// Random for each process.
+    pub(crate) fn jitter(&self) -> u8 {
+        self.0.hasher.hash_one(self.0.started.elapsed()) as u8
     }
 
     pub(crate) async fn send(&self, lot: usize, note: Note) {
@@ -249,6 +314,11 @@ impl Lots {
         self.0.doors.iter().map(|door| door.figures.held.load(Ordering::Relaxed)).sum()
     }
 
+    /// Those of them that are hanging Syncs.
+    pub(crate) fn held_syncs(&self) -> usize {
+        self.0.doors.iter().map(|door| door.figures.held_syncs.load(Ordering::Relaxed)).sum()
+    }
+
     /// Held Pings that wait for a check.
     pub(crate) fn checks_waiting(&self) -> usize {
         self.0.doors.iter().map(|door| door.figures.checks_waiting.load(Ordering::Relaxed)).sum()
@@ -274,6 +344,10 @@ impl Lots {
 
     /// Hands changes to their lots without waiting for any work. Each receiver gives the number of held Pings that one lot
     /// wakes, once it has decided.
+    ///
+    /// # Errors
+    /// An inbox is full. The other lots have got theirs; that one asks the backend about all its devices, as soon as it can and at
+    /// its pace, because not every sender repeats.
     pub fn changed(&self, changes: Vec<MailboxChange>) -> Result<Vec<oneshot::Receiver<usize>>, InboxFull> {
         let received = self.now();
         self.0.notifications.fetch_add(changes.len() as u64, Ordering::Relaxed);
@@ -283,13 +357,18 @@ impl Lots {
             batches[home.lot].push((home.hash, self.next_number(), change));
         }
         let mut pending = Vec::new();
+        let mut is_all_in = true;
         for (lot, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
             let (reply, woken) = oneshot::channel();
             let batch = Batch { changes: batch.into_iter(), received, woken: 0, reply: Some(reply) };
-            self.0.doors[lot].sender.try_send(Note::Changed(batch)).map_err(|_| InboxFull)?;
-            self.0.doors[lot].knock();
+            if let Err(note) = self.0.doors[lot].try_send(Note::Changed(batch)) {
+                let lost = if let Note::Changed(batch) = note { batch.changes.len() } else { 0 };
+                metrics::counter!(INBOX_FULL_TOTAL.name, "note" => "change").increment(lost as u64);
+                self.0.doors[lot].lose_changes();
+                is_all_in = false;
+            }
             pending.push(woken);
         }
-        Ok(pending)
+        if is_all_in { Ok(pending) } else { Err(InboxFull) }
     }
 }

@@ -12,6 +12,7 @@ mod body;
 mod check;
 mod connection;
 mod core_dumps;
+mod delivery;
 mod exchange;
 mod handshakes;
 mod hanging_sync;

@@ -1,12 +1,17 @@
 //! What passing traffic teaches: folders from FolderSync and its kin, freshness from Sync. Bodies stream by; nothing is kept.
 
+use std::sync::Arc;
+
 use super::body::Watcher;
+use super::connection::Stage;
+use super::delivery::Delivery;
 use super::lots::{Fact, Home, Lots};
 use crate::logic::eas::folder_change::{FolderAnswer, FolderOrder, FolderRequest};
-use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader};
+use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader, FolderType};
 use crate::logic::eas::sync::{SyncAnswer, SyncObserver, SyncRequest};
 use crate::logic::eas::{DeviceId, FolderId, Mailbox, Version, status};
 use crate::logic::hold::{AsOf, SyncTraits};
+use crate::telemetry::metrics::FOLDER_LISTS_UNREADABLE_TOTAL;
 
 /// Whose traffic it is, and where to tell.
 #[derive(Clone)]
@@ -24,9 +29,16 @@ impl Pupil {
         self.lots.learn(self.home, self.mailbox.clone(), self.device.clone(), Fact::Expect(ids)).await;
     }
 
-    fn tell(&self, fact: Fact) {
+    pub(crate) fn tell(&self, fact: Fact) {
         self.lots.learn_now(self.home, self.mailbox.clone(), self.device.clone(), fact);
     }
+}
+
+/// How an answer gets to its device.
+pub(crate) struct Way {
+    pub(crate) stage: Arc<Stage>,
+    /// The backend knows the device's user already: what it did for the request may be lost before it answers.
+    pub(crate) is_known: bool,
 }
 
 /// Folders that a Sync will bring in step if its answer says so: those that asked for changes since a key. Up to 12.0 a
@@ -54,24 +66,43 @@ pub(crate) struct SyncWatcher {
     /// No body means that nothing changed; before 12.1 it means that something went wrong.
     may_be_empty: bool,
     told: Option<Told>,
+    delivery: Option<Delivery>,
+    stage: Arc<Stage>,
 }
 
-/// Told of the answer, if the device's requests are remembered.
-type Told = Box<dyn FnOnce(&SyncAnswer) + Send + Sync>;
+/// Told of the answer once the device has it, and of nothing if that turns out not to be so; if its requests are remembered.
+type Told = Box<dyn Fn(Option<&SyncAnswer>) + Send + Sync>;
 
 impl SyncWatcher {
-    pub(crate) fn new(pupil: Pupil, asked: Vec<Asked>, as_of: AsOf, version: Version) -> Self {
-        let may_be_empty = version >= Version::V12_1;
-        SyncWatcher { pupil, asked, as_of, observer: Some(SyncObserver::new()), is_empty: true, may_be_empty, told: None }
+    /// Made before the request is forwarded, so that an answer for which nobody waits any more is lost like any other.
+    pub(crate) fn new(pupil: Pupil, (asked, as_of): (Vec<Asked>, AsOf), version: Version, way: Way) -> Self {
+        let ids = asked.iter().map(|asked| asked.id.clone()).collect();
+        SyncWatcher {
+            delivery: Some(Delivery::new(pupil.clone(), ids, false, as_of.number, way.is_known)),
+            pupil,
+            asked,
+            as_of,
+            observer: Some(SyncObserver::new()),
+            is_empty: true,
+            may_be_empty: version >= Version::V12_1,
+            told: None,
+            stage: way.stage,
+        }
     }
 
-    pub(crate) fn telling(mut self, told: impl FnOnce(&SyncAnswer) + Send + Sync + 'static) -> Self {
+    pub(crate) fn telling(mut self, told: impl Fn(Option<&SyncAnswer>) + Send + Sync + 'static) -> Self {
         self.told = Some(Box::new(told));
         self
     }
 
+    /// Takes a whole answer that has nothing for the device and is not passed on.
+    pub(crate) fn learn_unsent(mut self, answer: &SyncAnswer) {
+        self.learn(answer);
+        forgo(&mut self.delivery);
+    }
+
     /// Takes a whole answer.
-    pub(crate) fn learn(&mut self, answer: &SyncAnswer) {
+    fn learn(&mut self, answer: &SyncAnswer) {
         if answer.status.is_some_and(|s| s != status::OK) {
             return;
         }
@@ -88,7 +119,28 @@ impl SyncWatcher {
     }
 }
 
+/// Nothing is on its way that could be lost.
+fn forgo(delivery: &mut Option<Delivery>) {
+    if let Some(delivery) = delivery.take() {
+        delivery.arrived();
+    }
+}
+
+/// Whether there was something for the device.
+fn brings(answer: &SyncAnswer, id: &FolderId) -> bool {
+    let found = answer.collections.iter().filter(|c| c.id.as_ref().is_none_or(|found| found == id));
+    found.into_iter().any(|c| c.server_commands > 0 || (c.status == Some(status::OK) && !c.is_in_step()))
+}
+
 impl Watcher for SyncWatcher {
+    fn begin(&mut self, is_good: bool) {
+        match &mut self.delivery {
+            Some(delivery) if is_good => delivery.arm(),
+            // The device is told that it has to ask again.
+            _ => forgo(&mut self.delivery),
+        }
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         self.is_empty &= bytes.is_empty();
         if self.observer.as_mut().is_some_and(|observer| observer.push(bytes).is_err()) {
@@ -97,14 +149,18 @@ impl Watcher for SyncWatcher {
     }
 
     fn finish(&mut self) {
+        let Some(mut delivery) = self.delivery.take() else { return };
         if self.is_empty && !self.may_be_empty {
-            return;
+            return delivery.arrived();
         }
-        let Some(answer) = self.observer.take().and_then(|observer| observer.finish().ok()) else { return };
-        if let Some(told) = self.told.take() {
-            told(&answer);
+        if let Some(answer) = self.observer.take().and_then(|observer| observer.finish().ok()) {
+            self.learn(&answer);
+            delivery.keep_only(|id| brings(&answer, id), false);
+            if let Some(told) = self.told.take() {
+                delivery.telling(Box::new(move |is_there| told(Some(&answer).filter(|_| is_there))));
+            }
         }
-        self.learn(&answer);
+        self.stage.send_off(delivery);
     }
 }
 
@@ -114,28 +170,53 @@ pub(crate) struct FolderSyncWatcher {
     is_full: bool,
     as_of: u64,
     reader: Option<FolderSyncReader>,
+    delivery: Option<Delivery>,
+    stage: Arc<Stage>,
 }
 
 impl FolderSyncWatcher {
-    pub(crate) fn new(pupil: Pupil, is_full: bool, as_of: u64) -> Self {
-        FolderSyncWatcher { pupil, is_full, as_of, reader: Some(FolderSyncReader::new()) }
+    pub(crate) fn new(pupil: Pupil, is_full: bool, as_of: u64, way: Way) -> Self {
+        let delivery = Some(Delivery::new(pupil.clone(), Vec::new(), true, as_of, way.is_known));
+        FolderSyncWatcher { pupil, is_full, as_of, reader: Some(FolderSyncReader::new()), delivery, stage: way.stage }
     }
 }
 
+/// An answer about folders could not be read, or not all of it.
+fn lose_the_list(pupil: &Pupil, reason: &dyn std::fmt::Display) {
+    metrics::counter!(FOLDER_LISTS_UNREADABLE_TOTAL.name).increment(1);
+    tracing::warn!(%reason, device = %pupil.device, "a folder list could not be read: the device is woken by class until one can");
+    pupil.tell(Fact::Unreadable);
+}
+
 impl Watcher for FolderSyncWatcher {
-    fn push(&mut self, bytes: &[u8]) {
-        if self.reader.as_mut().is_some_and(|reader| reader.push(bytes).is_err()) {
-            self.reader = None;
+    fn begin(&mut self, is_good: bool) {
+        match &mut self.delivery {
+            Some(delivery) if is_good => delivery.arm(),
+            _ => forgo(&mut self.delivery),
         }
     }
 
+    fn push(&mut self, bytes: &[u8]) {
+        // The first error is final, and comes once more at the end.
+        let _ = self.reader.as_mut().map(|reader| reader.push(bytes));
+    }
+
     fn finish(&mut self) {
-        let Some(Ok(answer)) = self.reader.take().map(FolderSyncReader::finish) else { return };
-        if answer.status == status::OK {
-            // A list that was cut is not the whole tree: it adds, and replaces nothing.
-            let is_full = self.is_full && !answer.is_cut;
-            self.pupil.tell(Fact::Learnt { is_full, changes: answer.changes, as_of: self.as_of });
+        let Some((mut delivery, reader)) = self.delivery.take().zip(self.reader.take()) else { return };
+        match reader.finish() {
+            Ok(answer) if answer.status == status::OK => {
+                delivery.keep_only(|_| false, !answer.changes.is_empty());
+                // A list that was cut is not the whole tree: it adds, and replaces nothing.
+                let is_full = self.is_full && !answer.is_cut;
+                if answer.is_cut {
+                    lose_the_list(&self.pupil, &"it is too long");
+                }
+                self.pupil.tell(Fact::Learnt { is_full, changes: answer.changes, as_of: self.as_of });
+            }
+            Ok(_) => delivery.keep_only(|_| false, false),
+            Err(error) => lose_the_list(&self.pupil, &error),
         }
+        self.stage.send_off(delivery);
     }
 }
 
@@ -162,7 +243,10 @@ impl Watcher for FolderChangeWatcher {
     }
 
     fn finish(&mut self) {
-        let Ok(answer) = FolderAnswer::parse(&self.answer) else { return };
+        let answer = match FolderAnswer::parse(&self.answer) {
+            Ok(answer) => answer,
+            Err(error) => return lose_the_list(&self.pupil, &error),
+        };
         if answer.status != status::OK {
             return;
         }
@@ -171,8 +255,12 @@ impl Watcher for FolderChangeWatcher {
                 FolderChange::Add(Folder { id, parent: parent.clone(), name: name.clone(), kind: *kind })
             }
             (FolderOrder::Delete { id }, _) => FolderChange::Delete(id.clone()),
-            // The type of a renamed folder is not in the request: the FolderSync that follows tells everything.
-            _ => return,
+            // The FolderSync that follows does not repeat it: the server knows that the device knows.
+            (FolderOrder::Update { id, parent, name }, _) => {
+                let (id, parent, name) = (id.clone(), parent.clone(), name.clone());
+                FolderChange::Update(Folder { id, parent, name, kind: FolderType::UNSAID })
+            }
+            (FolderOrder::Create { .. }, None) => return,
         };
         // As of nothing: what others changed in the tree meanwhile is still to be fetched.
         self.pupil.tell(Fact::Learnt { is_full: false, changes: vec![change], as_of: 0 });
@@ -198,7 +286,8 @@ mod tests {
         let pupil = Pupil { home: lots.home(&mailbox), lots, mailbox, device };
         let as_of = AsOf { number: 3, at: Moment::default() };
         let asked = ["5", "7"].map(|name| Asked { id: id(name), sent: false });
-        let mut watcher = SyncWatcher::new(pupil, asked.into(), as_of, version);
+        let way = Way { stage: Arc::default(), is_known: true };
+        let mut watcher = SyncWatcher::new(pupil, (asked.into(), as_of), version, way);
         watcher.push(answer);
         watcher.finish();
         match inboxes[0].receiver.try_recv().ok()? {

@@ -50,7 +50,7 @@ struct Entry {
     seen: Moment,
     /// The last answer had new keys and nothing else.
     had_only_keys: bool,
-    /// The answer to the last request has not been passed on to its end: which keys the device has is not known.
+    /// The answer to the last request has not arrived: which keys the device has is not known.
     is_open: bool,
 }
 
@@ -104,13 +104,18 @@ impl SyncMemory {
         shard.make_room();
     }
 
-    /// An answer was passed on, all of it. `only_keys`: there is nothing in it but new keys.
+    /// The device has an answer, all of it. `only_keys`: there is nothing in it but new keys.
     pub(crate) fn answered(&self, whose: Whose, answer: &SyncAnswer, only_keys: bool, now: Moment) {
         let mut shard = self.shard(whose);
         let Some(mut entry) = shard.remove(whose) else { return };
         entry.keys.learn(answer, HANGING_SYNC_BYTES_MAX);
         (entry.seen, entry.had_only_keys, entry.is_open) = (now, only_keys, false);
         shard.insert(whose, entry);
+    }
+
+    /// An answer got lost: which keys the device has is not known, so it is to send everything again.
+    pub(crate) fn forget(&self, whose: Whose) {
+        drop(self.shard(whose).remove(whose));
     }
 
     /// The answer was not passed on, and the request is held.

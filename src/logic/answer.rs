@@ -1,4 +1,5 @@
-//! How a hold ends → the bytes of the HTTP answer. The only file that knows both HTTP status and EAS status.
+//! How a hold ends → the bytes of the HTTP answer. The only file, beside `policy::signal` for refusals, that knows both HTTP status
+//! and EAS status.
 
 use std::io::Write;
 

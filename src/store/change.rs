@@ -70,7 +70,14 @@ impl DeviceChange {
             }
         }
         let is_about_policy = outcome.facts.iter().any(|fact| {
-            matches!(fact, Fact::ToldToDescribe | Fact::Offered { .. } | Fact::Acknowledged { .. } | Fact::WipeAcknowledged(_))
+            matches!(
+                fact,
+                Fact::ToldToDescribe
+                    | Fact::Offered { .. }
+                    | Fact::Acknowledged { .. }
+                    | Fact::NotProvisionable { .. }
+                    | Fact::WipeAcknowledged(_)
+            )
         });
         if is_about_policy {
             changes.push(DeviceChange::Provisioned(outcome.partnership.provisioning.clone()));

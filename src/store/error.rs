@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::sql::{Fault, SqlError};
+use crate::logic::policy::access::AccessError;
 use crate::logic::policy::wipe::WipeError;
 use crate::logic::policy::{PoliciesError, Problems};
 
@@ -98,6 +99,12 @@ impl From<SqlError> for StoreError {
 impl From<WipeError> for StoreError {
     fn from(error: WipeError) -> Self {
         StoreError::Unsuitable(error.to_string())
+    }
+}
+
+impl From<AccessError> for StoreError {
+    fn from(error: AccessError) -> Self {
+        StoreError::Full(error.to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use super::rows::{self, to_json};
 use super::snapshot::{MailboxRecord, MembersKind};
 use super::sql::{Value, params};
 use super::transaction::Tx;
-use crate::config::limits::{MAILBOX_DEVICE_IDS_MAX, MEMBERS_MAX};
+use crate::config::limits::MEMBERS_MAX;
 use crate::logic::eas::Mailbox;
 use crate::logic::policy::PolicyName;
 use crate::logic::policy::access::MailboxSettings;
@@ -54,10 +54,7 @@ impl Store {
         read_revision: u64,
         edit: MailboxEdit,
     ) -> Result<MailboxRecord, StoreError> {
-        let ids = edit.settings.as_ref().map_or(0, |settings| settings.allowed_device_ids.len().max(settings.blocked_device_ids.len()));
-        if ids > MAILBOX_DEVICE_IDS_MAX {
-            return Err(StoreError::Full(format!("a mailbox has at most {MAILBOX_DEVICE_IDS_MAX} device ids on a list")));
-        }
+        edit.settings.as_ref().map_or(Ok(()), MailboxSettings::check)?;
         let deed = Deed::new("mailbox change").mailbox(&mailbox).detail(told(&edit));
         self.act(by, deed, move |tx| {
             let mut record = load(tx, &mailbox)?;

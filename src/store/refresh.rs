@@ -207,7 +207,7 @@ impl Writer {
         }
         self.transact(|tx| {
             let page: Vec<Stored> = tx.sql.query(&statement, params![due])?.iter().map(rows::read).collect::<Result<_, _>>()?;
-            page.into_iter().try_for_each(|stored| decide_one(tx, stored))
+            decide(tx, page)
         })
     }
 }
@@ -222,21 +222,24 @@ fn decide_page(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     }
     let page = rows::page_after(tx.sql, after, PAGE)?;
     let next = page.last().map(|last| last.id).filter(|_| page.len() as u64 == PAGE);
-    for stored in page {
-        decide_one(tx, stored)?;
-    }
+    decide(tx, page)?;
     tx.sql.execute("UPDATE store_state SET decide_after = ?1 WHERE id = 1", params![next])?;
     Ok(())
 }
 
-fn decide_one(tx: &mut Tx<'_>, stored: Stored) -> Result<(), StoreError> {
-    let mut partnership = stored.partnership;
-    let before = (partnership.access_state, partnership.access_why.clone());
-    tx.decide_by_snapshot(&mut partnership);
-    if before == (partnership.access_state, partnership.access_why.clone()) {
-        return Ok(());
+/// Saves those that are decided otherwise than before.
+fn decide(tx: &mut Tx<'_>, page: Vec<Stored>) -> Result<(), StoreError> {
+    let mut changed = Vec::new();
+    for mut partnership in page.into_iter().map(|stored| stored.partnership) {
+        let before = (partnership.access_state, partnership.access_why.clone());
+        tx.decide_by_snapshot(&mut partnership);
+        if before != (partnership.access_state, partnership.access_why.clone()) {
+            changed.push(partnership);
+        }
     }
-    tx.save(partnership)
+    rows::save_many(tx.sql, &changed, tx.generation)?;
+    tx.touched.saved.extend(changed);
+    Ok(())
 }
 
 /// Where in the queue each device's changes wait.

@@ -71,6 +71,22 @@ pub const HANGING_SYNCS_TOTAL: Metric = metric(
     )],
     "Holds of hanging Syncs that ended, by how.",
 );
+/// Answers that got lost.
+pub const ANSWERS_UNDELIVERED_TOTAL: Metric = metric(
+    "pushgate_answers_undelivered_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Answers to Sync or FolderSync that a device never got, so that it is told of their changes again.",
+);
+/// Folder lists that are not understood.
+pub const FOLDER_LISTS_UNREADABLE_TOTAL: Metric = metric(
+    "pushgate_folder_lists_unreadable_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Answers to FolderSync and its kin that could not be read: their devices are woken by class instead of by folder name until one can.",
+);
 /// From notification to answer.
 pub const WAKE_SECONDS: Metric = metric(
     "pushgate_wake_seconds",
@@ -110,6 +126,14 @@ pub const BACKEND_CHECKS_TOTAL: Metric = metric(
     Unit::Count,
     &[("result", "unchanged, changed, hierarchy, refused or failed")],
     "Shortest Pings sent to a backend to clear doubt.",
+);
+/// How a failing backend is spared.
+pub const CHECK_PAUSE_SECONDS: Metric = metric(
+    "pushgate_check_pause_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "Pause between two checks of a backend that answers none, one at a time; 0 while it answers.",
 );
 /// Handshakes of devices.
 pub const TLS_HANDSHAKES_TOTAL: Metric = metric(
@@ -236,6 +260,14 @@ pub const STORE_DROPPED_TOTAL: Metric = metric(
 );
 /// Devices known.
 pub const STORE_DEVICES: Metric = metric("pushgate_store_devices", Kind::Gauge, Unit::Count, &[], "Partnerships known.");
+/// What found no room in a lot's inbox.
+pub const INBOX_FULL_TOTAL: Metric = metric(
+    "pushgate_inbox_full_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("note", "change: its lot asks the backend about all its devices, paced; lesson: one device is asked about once more")],
+    "Changes and lessons that found no room in a lot's inbox (limits.inbox_max).",
+);
 /// Which version runs.
 pub const BUILD_INFO: Metric = metric(
     "pushgate_build_info",
@@ -251,11 +283,14 @@ pub const ALL: &[Metric] = &[
     PINGS_IN_DOUBT,
     PINGS_TOTAL,
     HANGING_SYNCS_TOTAL,
+    ANSWERS_UNDELIVERED_TOTAL,
+    FOLDER_LISTS_UNREADABLE_TOTAL,
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,
     HOLD_SECONDS,
     BACKEND_REQUESTS_TOTAL,
     BACKEND_CHECKS_TOTAL,
+    CHECK_PAUSE_SECONDS,
     TLS_HANDSHAKES_TOTAL,
     TLS_ERRORS_TOTAL,
     SHED_TOTAL,
@@ -273,6 +308,7 @@ pub const ALL: &[Metric] = &[
     STORE_CONNECTED,
     STORE_DROPPED_TOTAL,
     STORE_DEVICES,
+    INBOX_FULL_TOTAL,
     BUILD_INFO,
 ];
 

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod connection;
+mod delivery;
 mod forwarding;
 mod hanging_sync;
 mod outside;

@@ -7,6 +7,7 @@ mod documents;
 mod mutations;
 mod oracle;
 mod ping;
+mod policies;
 mod queries;
 mod vectors;
 

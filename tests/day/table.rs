@@ -10,6 +10,8 @@ const END: &str = "<!-- end -->\n";
 /// Longest Ping of a SOGo as it is shipped, and of one that is set for push.
 const SOGO_SHIPPED_S: u32 = 10;
 const LONGEST_S: u32 = 3_540;
+/// Poll interval, one heartbeat of doubt, and what a check or Sync takes.
+const POLLED_WITHIN_S: u64 = 300 + 900 + 60;
 
 /// Both tables, in Markdown.
 pub fn render() -> String {
@@ -39,6 +41,8 @@ fn rows(backend: Backend, has_more: bool, text: &mut String) {
     for (how, setting) in [("with pushgate", Setting::Default), ("with pushgate, canary, verdicts for a day", Setting::Lasting)] {
         let cost = world::day(backend, has_more, setting);
         assert_eq!(cost.late, 0, "{backend:?} {how}: nothing may be late for being cheap");
+        let longest_s = cost.polled_every_s.map_or(0, |(_, longest_s)| longest_s);
+        assert!(longest_s <= POLLED_WITHIN_S, "{backend:?} {how}: a class without a source was not looked at for {longest_s} s");
         row(text, backend, how, &cost, has_more);
     }
 }

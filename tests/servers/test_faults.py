@@ -1,6 +1,6 @@
 """What breaks in front of a real SOGo and Dovecot, and that every device learns of every mail all the same.
 
-FAULTS=long makes the outages as long as real ones.
+FAULTS=long makes the backend's outage a minute long too.
 """
 
 import os
@@ -125,8 +125,8 @@ class Killed(Faults):
 class Silent(Faults):
     """The network between Dovecot and the gateway loses every packet: nobody is told that anything is wrong."""
 
-    TRUST_S = 30 if IS_LONG else 10
-    OUTAGE_S = 60 if IS_LONG else 15
+    TRUST_S = 30
+    OUTAGE_S = 60
     settings = {"notify__trust_s": TRUST_S}
     gap: subprocess.Popen
 

@@ -73,3 +73,8 @@ fn a_folder_not_learnt_yet() {
 fn a_notice_that_outruns_the_backends_view() {
     loses_without(Window::Outrun);
 }
+
+#[test]
+fn a_report_that_finds_the_inbox_full() {
+    loses_without(Window::FullInbox);
+}

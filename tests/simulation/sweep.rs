@@ -14,11 +14,12 @@ pub enum Window {
     ListReplaced,
     NotLearnt,
     Outrun,
+    FullInbox,
 }
 
 #[allow(dead_code, reason = "the runner names windows, the tests know theirs")]
 impl Window {
-    pub const ALL: [Window; 7] = [
+    pub const ALL: [Window; 8] = [
         Window::SyncToPing,
         Window::CheckToRegistration,
         Window::DeadConnection,
@@ -26,6 +27,7 @@ impl Window {
         Window::ListReplaced,
         Window::NotLearnt,
         Window::Outrun,
+        Window::FullInbox,
     ];
 
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Window {
             Window::ListReplaced => "list-replaced",
             Window::NotLearnt => "not-learnt",
             Window::Outrun => "outrun",
+            Window::FullInbox => "full-inbox",
         }
     }
 
@@ -55,6 +58,7 @@ impl Window {
             Some(Window::ListReplaced) => guards.list_replaced = false,
             Some(Window::NotLearnt) => guards.not_learnt = false,
             Some(Window::Outrun) => guards.outrun = false,
+            Some(Window::FullInbox) => guards.full_inbox = false,
         }
         guards
     }

@@ -71,6 +71,7 @@ async fn keys_survive_a_restart(database: Database) {
             application: Application::PartiallyApplied,
             document,
         }),
+        declined: Some(Application::NotApplied),
         asked_at: Some(Timestamp(1_795_379_001)),
         told_to_describe: true,
     };

@@ -59,6 +59,7 @@ impl GatewayView for View {
             mailbox: "hew@example.org".into(),
             device_id: format!("DEVICE{index}"),
             device_type: None,
+            kind: "Ping".into(),
             heartbeat_s: 1_800,
             held_s: 5,
             folders: vec!["5".into()],

@@ -12,8 +12,8 @@ use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer};
-use crate::logic::hold::MailboxChange;
 use crate::logic::hold::lot::HeldView;
+use crate::logic::hold::{HoldKind, MailboxChange};
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
 use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
@@ -97,6 +97,7 @@ impl GatewayView for View {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: lots.uptime().as_secs(),
             held: lots.held(),
+            held_syncs: lots.held_syncs(),
             parked_idle: lot_status.iter().map(|lot| lot.idle).sum(),
             connections: self.gateway.connections(),
             wakes_total: self.wakes(),
@@ -135,6 +136,7 @@ impl GatewayView for View {
         let lots = &self.gateway.lots;
         let checks_running = self.gateway.checks_running();
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
+        details.extend(sources::failing_checks(lots.check_pause()));
         Readiness { ready, details }
     }
 }
@@ -148,6 +150,7 @@ fn held_ping((view, peer): (HeldView, Peer)) -> HeldPing {
         mailbox: view.mailbox.to_string(),
         device_id: view.device.to_string(),
         device_type: None,
+        kind: if view.kind == HoldKind::Sync { "Sync" } else { "Ping" }.to_owned(),
         heartbeat_s: view.heartbeat_s,
         held_s: view.held.as_secs() as u32,
         folders: view.folders.iter().map(ToString::to_string).collect(),

@@ -83,6 +83,12 @@ pub(super) fn backlog(in_doubt: usize, checks_waiting: usize, checks_running: us
     checks.into_iter().chain(turns).collect()
 }
 
+/// The backend answers no checks, and is asked one at a time with this pause.
+pub(super) fn failing_checks(pause: Duration) -> Option<String> {
+    let sentence = format!("The backend answers no checks; it is asked again every {} s, one check at a time.", pause.as_secs());
+    (!pause.is_zero()).then_some(sentence)
+}
+
 fn fate_label(fate: CanaryFate) -> &'static str {
     match fate {
         CanaryFate::Awaited => "awaited",

@@ -49,8 +49,10 @@ pub enum CheckResult {
     Hierarchy,
     /// The device may not: 401, 403, 449, 451, 456 or 457; the Statuses that ask for a policy count as 449.
     Refused(StatusCode),
-    /// No usable answer; the doubt remains.
+    /// An answer that says nothing of use; the doubt remains.
     Failed,
+    /// No answer, or a 5xx: nobody's mailbox is the cause of that. The doubt remains.
+    Down,
 }
 
 impl CheckResult {
@@ -60,7 +62,7 @@ impl CheckResult {
             CheckResult::Changed(_) => "changed",
             CheckResult::Hierarchy => "hierarchy",
             CheckResult::Refused(_) => "refused",
-            CheckResult::Failed => "failed",
+            CheckResult::Failed | CheckResult::Down => "failed",
         }
     }
 }
@@ -128,12 +130,13 @@ impl Inner {
         let exchange = async {
             let response = self.send(request, heartbeat_s, &route).await?;
             let status = response.status();
-            Some((status, read_whole(response.into_body(), self.answer_bytes_max).await?))
+            Some((status, read_whole(response.into_body(), self.answer_bytes_max).await))
         };
-        let Ok(Some((status, body))) = timeout(patience, exchange).await else { return Answered::Done(CheckResult::Failed) };
-        match status.as_u16() {
-            200 => self.read(&body, heartbeat_s, &request.folders),
-            401 | 403 | 449 | 451 | 456 | 457 => Answered::Done(CheckResult::Refused(status)),
+        let Ok(Some((status, body))) = timeout(patience, exchange).await else { return Answered::Done(CheckResult::Down) };
+        match (status.as_u16(), body) {
+            (200, Some(body)) => self.read(&body, heartbeat_s, &request.folders),
+            (401 | 403 | 449 | 451 | 456 | 457, _) => Answered::Done(CheckResult::Refused(status)),
+            (500.., _) => Answered::Done(CheckResult::Down),
             _ => Answered::Done(CheckResult::Failed),
         }
     }

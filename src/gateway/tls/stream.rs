@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -98,6 +99,14 @@ impl WireStream {
     /// Sealed bytes that the kernel has not taken.
     pub fn unsent(&self) -> usize {
         self.sealed.len() - self.sent
+    }
+
+    /// Bytes written that the peer's kernel has not acknowledged.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn unacknowledged(&self) -> io::Result<usize> {
+        Ok(self.unsent() + unacknowledged(&self.stream)?)
     }
 
     /// Opens what waits; true when there is plaintext or the peer has closed.
@@ -201,6 +210,17 @@ impl WireStream {
         self.sealed = Vec::new();
         self.sent = 0;
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Of what the kernel took (SIOCOUTQ, which Linux numbers like TIOCOUTQ).
+#[expect(unsafe_code, reason = "ioctl has no safe wrapper in the standard library")]
+fn unacknowledged(stream: &TcpStream) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as the stream is borrowed, and the request writes one int to where it is told.
+    match unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) } {
+        0 => Ok(usize::try_from(bytes).unwrap_or_default()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Settings (MS-ASCMD 2.2.1.18), as far as the gateway has a part in it: device information and the recovery password.
 
+use std::cell::Cell;
 use std::fmt;
 
 use zeroize::Zeroize as _;
 
-use super::DeviceInformation;
-use super::body::{BodyError, once, status, walk};
-use crate::logic::wbxml::{Limits, Step, Writer, settings as tags};
+use super::body::{BodyError, Root, once, root_command, status, walk};
+use super::{Command, DeviceInformation};
+use crate::logic::wbxml::{Edit, Limits, Step, Writer, copy, copy_into, settings as tags};
 
 /// A request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +67,7 @@ impl SettingsRequest {
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         use tags::{DEVICE_INFORMATION, DEVICE_PASSWORD, PASSWORD, SET, SETTINGS};
         let mut request = SettingsRequest::default();
+        let mut has_device_password = false;
         walk(body, SETTINGS, Limits::STRICT, |step| {
             match step {
                 Step::Open([SETTINGS, DEVICE_INFORMATION]) => {
@@ -78,12 +80,30 @@ impl SettingsRequest {
                     let password = content.text().ok_or(BodyError::Syntax("the password is not text"))?;
                     once(&mut request.device_password, RecoveryPassword(password.to_owned()), "DevicePassword is there twice")?;
                 }
-                Step::Open([SETTINGS, other]) if *other != DEVICE_PASSWORD => request.has_other = true,
+                Step::Open([SETTINGS, DEVICE_PASSWORD]) => has_device_password = true,
+                Step::Open([SETTINGS, _]) => request.has_other = true,
                 _ => {}
             }
             Ok(())
         })?;
-        Ok(request)
+        match has_device_password && request.device_password.is_none() {
+            true => Err(BodyError::Syntax("DevicePassword has no Password")),
+            false => Ok(request),
+        }
+    }
+
+    /// The same body without its recovery password, for a backend, whose business it is not; `None` if nothing is left to ask.
+    ///
+    /// # Errors
+    /// The body is not WBXML.
+    pub fn without_device_password(body: &[u8]) -> Result<Option<Vec<u8>>, BodyError> {
+        let has_other = Cell::new(false);
+        let rest = copy(body, Limits::STRICT, |path| {
+            let is_password = path.get(1) == Some(&tags::DEVICE_PASSWORD);
+            has_other.set(has_other.get() || !is_password);
+            !is_password
+        })?;
+        Ok(has_other.get().then_some(rest))
     }
 
     /// Writes the body; what is the backend's is not kept and so not written.
@@ -123,6 +143,22 @@ impl SettingsAnswer {
         })?;
         answer.status = overall.ok_or(BodyError::Syntax("the answer has no Status"))?;
         Ok(answer)
+    }
+
+    /// A backend's answer with the status of the recovery password added, as if the backend had stored it.
+    ///
+    /// # Errors
+    /// The answer is not WBXML, or not an answer to Settings.
+    pub fn with_device_password(body: &[u8], status: u16) -> Result<Vec<u8>, BodyError> {
+        if root_command(body)? != Root::Command(Command::Settings) {
+            return Err(BodyError::WrongRoot);
+        }
+        let mut writer = Writer::new();
+        writer.start(tags::SETTINGS);
+        copy_into(&mut writer, body, Limits::LENIENT, |path| if path.len() == 1 { Edit::Unwrap } else { Edit::Keep })?;
+        writer.start(tags::DEVICE_PASSWORD).number(tags::STATUS, status).end();
+        writer.end();
+        Ok(writer.finish())
     }
 
     /// Writes the body.

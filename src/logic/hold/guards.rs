@@ -18,6 +18,8 @@ pub struct Guards {
     pub not_learnt: bool,
     /// A Sync that follows a wake and brings nothing is not the last word.
     pub outrun: bool,
+    /// What a full inbox may have lost puts everything covered in doubt.
+    pub full_inbox: bool,
 }
 
 impl Default for Guards {
@@ -30,6 +32,7 @@ impl Default for Guards {
             list_replaced: true,
             not_learnt: true,
             outrun: true,
+            full_inbox: true,
         }
     }
 }

@@ -6,17 +6,20 @@
 //!
 //! * [`lot`]: the state machine. * [`slab`]: slots by index and generation. * [`wheel`]: one timer a slot.
 //! * [`registry`]: mailboxes and their devices. * [`folders`]: a device's folders and its freshness in each.
-//! * [`change`]: what a notification source says. * [`moment`]: time as an argument. * `guards`: for the simulation.
+//! * [`trials`]: how often a backend that fails is asked again.
+//! * [`change`]: what a notification source says. * [`losses`]: and what of it got lost. * [`moment`]: time as an argument. * `guards`: for the simulation.
 
 pub mod change;
 pub mod folders;
 #[doc(hidden)]
 pub mod guards;
+pub mod losses;
 pub mod lot;
 pub mod moment;
 pub mod path;
 pub mod registry;
 pub mod slab;
+pub mod trials;
 pub mod wheel;
 
 pub use change::{MailboxChange, Scope};

@@ -58,7 +58,7 @@ pub struct Device {
     pub hierarchy_fresh: u64,
     /// When a FolderSync or a check proved it, seconds; none yet.
     pub hierarchy_proven_s: Option<u32>,
-    /// Tick of its turn to be told to Sync because of doubt; 0: none. A Ping sent anew keeps it.
+    /// Tick of its turn to be told to Sync because of doubt (if no check clears it before); 0: none. A Ping sent anew keeps it.
     pub turn: u32,
     /// Its place in what is spread out over devices.
     pub spread: u8,
@@ -83,6 +83,13 @@ impl Device {
     pub fn prove_hierarchy(&mut self, as_of: u64, now_s: u32) {
         if as_of >= self.hierarchy_fresh {
             (self.hierarchy_fresh, self.hierarchy_proven_s) = (as_of, Some(now_s));
+        }
+    }
+
+    /// Changes of the folder list up to this number never arrived, unless a later answer brought them.
+    pub fn miss_hierarchy(&mut self, number: u64) {
+        if self.hierarchy_proven_s.is_none() || self.hierarchy_fresh < number {
+            self.hierarchy_change = self.hierarchy_change.max(number).max(self.hierarchy_fresh + 1);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
-use crate::config::limits::PATTERN_BYTES_MAX;
+use crate::config::limits::{ACCESS_RULES_MAX, MAILBOX_DEVICE_IDS_MAX, PATTERN_BYTES_MAX};
 use crate::logic::eas::DeviceId;
 
 /// How long a device may take to describe itself when a rule needs that; Exchange waits as long.
@@ -185,7 +185,35 @@ pub fn decide(
     rules.decide(traits)
 }
 
+/// Why access cannot be set so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessError {
+    /// More rules than are looked at.
+    TooManyRules,
+    /// More device ids than a mailbox may list.
+    TooManyDeviceIds,
+}
+
+impl MailboxSettings {
+    /// Whether the lists are short enough to be kept.
+    ///
+    /// # Errors
+    /// Which is not.
+    pub fn check(&self) -> Result<(), AccessError> {
+        let longest = self.allowed_device_ids.len().max(self.blocked_device_ids.len());
+        if longest <= MAILBOX_DEVICE_IDS_MAX { Ok(()) } else { Err(AccessError::TooManyDeviceIds) }
+    }
+}
+
 impl Rules {
+    /// Whether there are few enough of them.
+    ///
+    /// # Errors
+    /// There are not.
+    pub fn check(&self) -> Result<(), AccessError> {
+        if self.rules.len() <= ACCESS_RULES_MAX { Ok(()) } else { Err(AccessError::TooManyRules) }
+    }
+
     /// What the rules and the default say.
     fn decide(&self, traits: &Traits<'_>) -> (AccessState, AccessWhy) {
         let matching = self.rules.iter().filter(|rule| traits.of(rule.about).is_some_and(|text| rule.pattern.matches(text)));
@@ -312,6 +340,17 @@ impl fmt::Display for PatternError {
 }
 
 impl std::error::Error for PatternError {}
+
+impl fmt::Display for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccessError::TooManyRules => write!(f, "there can be {ACCESS_RULES_MAX} access rules"),
+            AccessError::TooManyDeviceIds => write!(f, "a mailbox can list {MAILBOX_DEVICE_IDS_MAX} device ids"),
+        }
+    }
+}
+
+impl std::error::Error for AccessError {}
 
 impl fmt::Display for Trait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@
 //! none; but a Ping of a device that has to fetch its policy is told to look (Status 7), or it would be held with the old one.
 
 use super::access::{AccessState, AccessWhy};
+use super::loops::Steps;
 use super::provisioning::Due;
 use super::signal::Refusal;
 use super::wipe::WipeKind;
@@ -55,16 +56,18 @@ pub fn decide(asked: &Asked, known: &Known<'_>, now: Timestamp) -> Decision {
     }
     // OPTIONS and Autodiscover say nothing of a mailbox, and a refused device needs them to say what it is refused.
     let Some(command) = asked.command else { return Decision::Pass };
-    if let Some(refusal) = access(command, known) {
+    if let Some(refusal) = access(known) {
         return Decision::Refuse(refusal);
     }
     if command == Command::Provision {
         return Decision::Provision;
     }
-    match known.policy.and_then(|policy| key(command, asked, known.partnership, policy, now)) {
-        Some(refusal) => Decision::Refuse(refusal),
-        None => Decision::Pass,
+    if let Some(refusal) = known.policy.and_then(|policy| key(command, asked, known.partnership, policy, now)) {
+        return Decision::Refuse(refusal);
     }
+    // It describes itself in Provision (from 14.1, and that was looked after just now) or in Settings.
+    let must_describe = known.access.0 == AccessState::Discovery && command != Command::Settings;
+    if must_describe { Decision::Refuse(Refusal::Discovery) } else { Decision::Pass }
 }
 
 /// Decides a request of a device that is to be erased, whatever its credentials: the user may have been disabled since. `None` if no
@@ -74,20 +77,31 @@ pub fn wipe_first(asked: &Asked, partnership: &Partnership) -> Option<Decision> 
     let command = asked.command?;
     let can_be_told = wipe.kind == WipeKind::Device || asked.version >= Version::V16_1;
     Some(match command {
-        Command::Provision if can_be_told => Decision::Provision,
+        // It spoke 16.1 when this was ordered. It gets nothing, rather than an order that it does not know.
+        _ if !can_be_told => Decision::Refuse(Refusal::Blocked),
+        Command::Provision => Decision::Provision,
         _ => Decision::Refuse(Refusal::Wipe(wipe.kind)),
     })
 }
 
+/// Tellings after which a device that could provision, by the key it sends, is taken for one that cannot.
+const TELLINGS_MAX: u32 = 6;
+
+/// Whether a refused request passes after all: the policy lets devices sync that cannot provision, and this one, which sends the key 0 as
+/// if it could, was told so often by now and never asked for a policy. The caller forwards it and counts no step.
+pub fn passes_anyway(refusal: Refusal, known: &Known<'_>, steps: &Steps) -> bool {
+    let is_allowed = known.policy.is_some_and(|policy| policy.is_on(Setting::AllowNonProvisionableDevices));
+    let never_asked = known.partnership.is_none_or(|partnership| partnership.provisioning.asked_at.is_none());
+    refusal == Refusal::NotProvisioned && is_allowed && never_asked && steps.told >= TELLINGS_MAX
+}
+
 /// The part that is about the device as such.
-fn access(command: Command, known: &Known<'_>) -> Option<Refusal> {
+fn access(known: &Known<'_>) -> Option<Refusal> {
     let (state, why) = known.access;
     match state {
         AccessState::Blocked if *why == AccessWhy::ActiveSyncOff => return Some(Refusal::UserDisabled),
         AccessState::Blocked => return Some(Refusal::Blocked),
         AccessState::Quarantined => return Some(Refusal::Quarantined),
-        // It may describe itself: in Provision from 14.1, in Settings before.
-        AccessState::Discovery if !matches!(command, Command::Provision | Command::Settings) => return Some(Refusal::Discovery),
         AccessState::Discovery | AccessState::Allowed => {}
     }
     let is_new = known.partnership.is_none();

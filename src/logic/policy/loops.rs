@@ -2,6 +2,9 @@
 //!
 //! Told three times by status without coming closer, a device is told by the old HTTP code, which every one understands. After ten it is
 //! slowed down: one try now and then, further and further apart, and in between an answer that asks for patience.
+//!
+//! The caller counts what the gate decides: a refusal that [`is_step`](super::signal::Refusal::is_step) as [`Steps::told`], a Provision
+//! (unless an order to erase stands) as [`Steps::provisions`], a command other than Ping that the gate passes as [`Steps::passed`].
 
 use serde::{Deserialize, Serialize};
 

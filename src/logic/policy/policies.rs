@@ -13,13 +13,19 @@ use crate::logic::eas::Version;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     policy: Policy,
-    documents: [Document; Version::ALL.len()],
+    /// By version; those that are alike are one.
+    documents: [Arc<Document>; Version::ALL.len()],
 }
 
 impl Prepared {
     /// Writes the documents.
     pub fn new(policy: Policy) -> Self {
-        let documents = Version::ALL.map(|version| document::write(&policy, version));
+        let mut last: Option<Arc<Document>> = None;
+        let documents = Version::ALL.map(|version| {
+            let document = document::write(&policy, version);
+            let same = last.take().filter(|last| **last == document);
+            last.insert(same.unwrap_or_else(|| Arc::new(document))).clone()
+        });
         Prepared { policy, documents }
     }
 

@@ -112,7 +112,8 @@ impl fmt::Display for Kind {
         match self {
             Kind::Bool => f.write_str("true or false"),
             Kind::Number { min, max, unit, no_limit } => {
-                write!(f, "{unit} from {min} to {max}")?;
+                let (what, unit) = unit.words();
+                write!(f, "{what} from {min} to {max}{unit}")?;
                 no_limit.map_or(Ok(()), |word| write!(f, ", or {word}"))
             }
             Kind::Choice(words) => {
@@ -125,15 +126,16 @@ impl fmt::Display for Kind {
     }
 }
 
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Unit::Count => "a whole number",
-            Unit::Seconds => "seconds (or 15m, 1h, 00:15:00)",
-            Unit::Days => "days (or 90d, 90.00:00:00)",
-            Unit::Bytes => "bytes (or 512KB, 10MB)",
-            Unit::Kilobytes => "kilobytes (or 10MB)",
-        })
+impl Unit {
+    /// What it counts, and the unit with the other ways to write it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Unit::Count => ("a whole number", ""),
+            Unit::Seconds => ("a time", " seconds (also 15m, 1h, 00:15:00)"),
+            Unit::Days => ("a time", " days (also 90d, 90.00:00:00)"),
+            Unit::Bytes => ("a size", " bytes (also 512KB, 10MB)"),
+            Unit::Kilobytes => ("a size", " kilobytes (also 10MB)"),
+        }
     }
 }
 

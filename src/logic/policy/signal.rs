@@ -133,6 +133,11 @@ impl Refusal {
         }
     }
 
+    /// Whether telling it is a step of a possible loop (`loops`). An order to erase is never slowed down.
+    pub fn is_step(self) -> bool {
+        self.is_cured_by_provision() && !matches!(self, Refusal::Wipe(_))
+    }
+
     /// Label of metrics and logs.
     pub fn label(self) -> &'static str {
         match self {

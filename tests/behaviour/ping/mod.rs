@@ -1,5 +1,7 @@
 //! Pings: held, woken, answered.
 
+mod folder_lists;
+mod full_inbox;
 mod identity;
 mod remembering;
 mod replacing;

@@ -8,9 +8,13 @@ use crate::scene::{Gateway, GatewayBuilder, Phone, backend, device, gateway, mai
 
 /// A phone that has synchronised without us: nothing is known of it here.
 async fn stranger(backend: &Cas, gateway: &Gateway) -> (Phone, FolderId) {
-    let mut phone = device().at(gateway);
+    stranger_named("Phone1", backend, gateway).await
+}
+
+async fn stranger_named(name: &str, backend: &Cas, gateway: &Gateway) -> (Phone, FolderId) {
+    let mut phone = device().named(name).at(gateway);
     let direct = std::sync::Arc::new(DeviceOptions::new(backend.address(), None));
-    phone.device = pushgate::standin::device::Device::new(direct, "hew", "Phone1");
+    phone.device = pushgate::standin::device::Device::new(direct, "hew", name);
     phone.synchronise().await;
     let inbox = phone.inbox();
     (phone, inbox)
@@ -140,4 +144,35 @@ async fn what_a_check_finds_in_an_uncovered_folder_wakes_the_ping() {
     phone.device.sync_all(&calendar[0]).await.unwrap();
     backend.deliver("hew", "Calendar");
     assert_eq!(phone.asks(Some(600), Some(&calendar)).await, PingAnswer::Changes(calendar.to_vec()));
+}
+
+#[tokio::test]
+async fn a_backend_that_fails_is_asked_by_one_check_at_a_time_until_it_answers() {
+    let backend = backend().start().await;
+    let one_at_a_time = checking(&backend).set("backend.checks_max", 1).set("backend.check_heartbeat_s", 1);
+    let gateway = one_at_a_time.start().await;
+    let mut phones = Vec::new();
+    for number in 1..=6 {
+        phones.push(stranger_named(&format!("Phone{number}"), &backend, &gateway).await);
+    }
+    backend.set_faults(vec![FaultRule { command: Some(Command::Ping), times: None, fault: Fault::Status(502) }]);
+    for (phone, inbox) in &mut phones {
+        phone.ping(Some(600), Some(std::slice::from_ref(inbox))).await;
+    }
+    let pings = async || gateway.pings("").await.pings;
+    let asked = async || gateway.status().await.backend_requests_total - backend.options_count();
+    until("the backend known to fail", async || {
+        let ready = gateway.call("GET", "/readyz", String::new()).await;
+        ready.status == 200 && String::from_utf8_lossy(&ready.body).contains("answers no checks")
+    })
+    .await;
+    let told_enough = asked().await;
+    assert!(told_enough < 6, "six devices are in doubt, and three checks tell enough, not {told_enough}");
+    assert!(gateway.metric("pushgate_check_pause_seconds", "").await >= 2.0);
+    until("a trial", async || asked().await > told_enough).await;
+    assert!(pings().await.len() == 6 && pings().await.iter().all(|ping| ping.phase == "resolving"), "nobody was told anything");
+    backend.set_faults(Vec::new());
+    // Those whose check failed ask again half a minute later, the others at once.
+    until("checked", async || pings().await.iter().filter(|ping| ping.phase == "parked").count() >= 2).await;
+    assert_eq!(pings().await.len(), 6);
 }

@@ -8,7 +8,7 @@ use pushgate::logic::eas::PingAnswer;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -65,6 +65,13 @@ impl Line {
     pub async fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Line> {
         let Line::Plain(stream, _) = Line::plain(address).await else { unreachable!("just made") };
         Line::shake_hands(stream, config).await
+    }
+
+    /// A device whose kernel takes a few kilobytes and no more until they are read.
+    pub async fn with_little_room(address: SocketAddr, config: Arc<ClientConfig>) -> Line {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        Line::shake_hands(socket.connect(address).await.unwrap(), config).await.unwrap()
     }
 
     /// TLS on a socket that has said something before.

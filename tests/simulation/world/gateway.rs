@@ -6,6 +6,7 @@ use std::time::Duration;
 use pushgate::logic::eas::folder_sync::FolderChange;
 use pushgate::logic::eas::{DeviceId, FolderId};
 use pushgate::logic::hold::folders::Coverage;
+use pushgate::logic::hold::losses::Losses;
 use pushgate::logic::hold::lot::CheckFinding;
 use pushgate::logic::hold::{AsOf, Lot, LotOptions, MailboxChange, Moment, Offer, Outcome, Output, SlotKey, SyncTraits, Who};
 
@@ -49,6 +50,9 @@ pub(super) struct Shell {
     pub(super) is_up: bool,
     pub(super) checks: BTreeMap<SlotKey, Check>,
     is_turn_planned: bool,
+    /// Reports that found no room since the lot last looked, and before.
+    pub(super) has_lost_reports: bool,
+    losses: Losses,
     timer: Option<Moment>,
 }
 
@@ -65,6 +69,8 @@ impl Shell {
             is_up: true,
             checks: BTreeMap::new(),
             is_turn_planned: false,
+            has_lost_reports: false,
+            losses: Losses::default(),
             timer: None,
         }
     }
@@ -89,8 +95,9 @@ impl World {
         self.plan_turn();
     }
 
-    fn plan_turn(&mut self) {
-        if !self.shell.is_turn_planned && !self.shell.inbox.is_empty() {
+    pub(super) fn plan_turn(&mut self) {
+        let has_work = !self.shell.inbox.is_empty() || self.shell.has_lost_reports;
+        if !self.shell.is_turn_planned && has_work {
             self.shell.is_turn_planned = true;
             // A thread that sleeps wakes at once; one that is busy takes its time.
             let ms = if self.rng.percent(3) { self.rng.range(100, 1_500) } else { self.rng.range(0, 20) };
@@ -100,6 +107,7 @@ impl World {
 
     pub(super) fn lot_turn(&mut self) {
         self.shell.is_turn_planned = false;
+        self.take_back_proofs();
         for _ in 0..self.rng.range(1, 8) {
             let Some(note) = self.shell.inbox.pop_front() else { break };
             self.take(note);
@@ -107,6 +115,23 @@ impl World {
         }
         self.after_lot();
         self.plan_turn();
+    }
+
+    /// As the real lot thread does at the beginning of each turn.
+    fn take_back_proofs(&mut self) {
+        let now = self.now;
+        if std::mem::take(&mut self.shell.has_lost_reports) {
+            self.shell.losses.lost(now);
+        }
+        if self.shell.losses.are_due(now, Duration::from_secs(super::bounds::SETTLE_S)) {
+            let number = self.next_number();
+            self.shell.lot.reports_lost(number, now);
+            self.perform_outputs();
+            self.all_in_doubt();
+        }
+        if let Some(next) = self.shell.losses.next() {
+            self.at(next, Event::LotTurn { life: self.shell.life });
+        }
     }
 
     fn take(&mut self, note: Note) {

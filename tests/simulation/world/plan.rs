@@ -43,6 +43,8 @@ pub struct Plan {
     pub restarts: Vec<u64>,
     /// Gaps of the source: from and to, in seconds.
     pub gaps: Vec<(u64, u64)>,
+    /// Times in which no report finds room in the inbox: from and to, in seconds.
+    pub full_inbox: Vec<(u64, u64)>,
     /// Checks, and Syncs, that get no answer, in a hundred.
     pub failures: u64,
     /// Lessons lost to a full inbox, in a hundred.
@@ -66,6 +68,7 @@ impl Plan {
         // A view that lags is guarded for what is reported. What happened in a gap and does not show yet is found when trust ends.
         let restarts = if lag.is_none() && rng.percent(50) { times(&mut rng, 2) } else { Vec::new() };
         let gaps = if lag.is_none() && has_source && rng.percent(60) { times(&mut rng, 3) } else { Vec::new() };
+        let full_inbox = if has_source && rng.percent(40) { times(&mut rng, 3) } else { Vec::new() };
         let mut covered = ClassSet::from_iter([Class::Email]);
         if rng.percent(60) {
             [Class::Calendar, Class::Contacts].into_iter().for_each(|class| covered.insert(class));
@@ -85,6 +88,7 @@ impl Plan {
             is_crowded: lag.is_none() && rng.percent(8),
             restarts,
             gaps: gaps.into_iter().map(|from| (from, from + rng.range(1, 600))).collect(),
+            full_inbox: full_inbox.into_iter().map(|from| (from, from + rng.range(1, 60))).collect(),
             failures: rng.pick(&[0, 0, 5, 20]),
             lost_lessons: rng.pick(&[0, 0, 0, 5]),
             change_gap_s: rng.pick(&[120, 600, 1_200]),

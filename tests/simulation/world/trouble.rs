@@ -147,6 +147,13 @@ impl World {
         if stretch != self.source.stretch || !self.shell.is_up {
             return;
         }
+        let now_s = u64::from(self.now.seconds());
+        if self.plan.full_inbox.iter().any(|(from, to)| (*from..*to).contains(&now_s)) {
+            // The sender does not repeat it.
+            self.shell.has_lost_reports = true;
+            self.all_in_doubt();
+            return self.plan_turn();
+        }
         let number = self.next_number();
         let (hash, received) = (self.mailboxes[mailbox].hash, self.now);
         let change = MailboxChange { mailbox: self.mailboxes[mailbox].name.clone(), scope };
@@ -242,7 +249,7 @@ impl World {
         self.all_in_doubt();
     }
 
-    fn all_in_doubt(&mut self) {
+    pub(super) fn all_in_doubt(&mut self) {
         let now = self.now;
         let covers_hierarchy = self.plan.covers_hierarchy;
         for device in &mut self.devices {

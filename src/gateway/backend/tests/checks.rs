@@ -98,7 +98,7 @@ async fn every_answer_means_something() {
     }
     assert_eq!(result_of(200, b"<html>".to_vec()).await, CheckResult::Failed);
     assert_eq!(result_of(200, Vec::new()).await, CheckResult::Failed);
-    assert_eq!(result_of(503, Vec::new()).await, CheckResult::Failed);
+    assert_eq!(result_of(503, Vec::new()).await, CheckResult::Down);
     assert_eq!(result_of(200, vec![0; 2 << 20]).await, CheckResult::Failed, "longer than what we read");
 }
 

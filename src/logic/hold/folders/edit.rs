@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::entry::{Entry, GONE, NESTED, WATCHED};
+use super::entry::{ANOTHERS, Entry, GONE, NESTED, WATCHED};
+use super::owner::{is_anothers, is_shared_root};
 use super::{FolderTable, View, id_of};
 use crate::config::limits::TABLE_FOLDERS_MAX;
-use crate::logic::eas::folder_sync::{Folder, FolderChange};
+use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderType};
 use crate::logic::eas::{Class, FolderId};
 use crate::logic::hold::path;
 
@@ -74,6 +75,18 @@ impl FolderTable {
         }
     }
 
+    /// The tree changed in a way that could not be read: any mail folder may be called anything, so all are served by their class (and
+    /// special ones by their type) until a whole list is read. What was reported meanwhile may have been put down to the wrong one.
+    /// A path says Email: other folders keep theirs, since without it no path would find them.
+    pub fn lose_paths(&mut self, last_number: u64) {
+        self.is_complete = false;
+        // Nothing but the Inbox is called INBOX, and it cannot be renamed.
+        for entry in self.entries.iter_mut().filter(|e| e.path != 0 && e.may_be_email() && e.folder_type() != INBOX_TYPE) {
+            entry.path = 0;
+            entry.lose_proof(last_number);
+        }
+    }
+
     /// Grows and shrinks through plain vectors; the table itself stays two exact allocations.
     fn edit(&mut self, last_number: u64, change: impl FnOnce(&mut Edit<'_>)) {
         let ids = std::mem::take(&mut self.ids);
@@ -126,7 +139,9 @@ impl Edit<'_> {
                     let victim = self.rows.iter().rposition(|(_, e)| e.flags & WATCHED == 0)?;
                     self.rows.remove(victim);
                 }
-                self.rows.push((Cow::Owned(id.to_owned()), Entry::new(self.last_number)));
+                let mut entry = Entry::new(self.last_number);
+                entry.flags |= if is_anothers(id) { ANOTHERS } else { 0 };
+                self.rows.push((Cow::Owned(id.to_owned()), entry));
                 self.rows.len() - 1
             }
         };
@@ -135,11 +150,19 @@ impl Edit<'_> {
 
     /// Puts a folder where FolderSync says. Returns whether its path is another than before.
     fn place(&mut self, Folder { id, parent, name, kind }: &Folder) -> bool {
-        let parent = Some(parent.as_str()).filter(|p| *p != "0");
-        let above = match parent {
-            None => path::ROOT,
-            Some(parent) => self.rows.iter().find(|(known, e)| known == parent && e.flags & GONE == 0).map_or(0, |(_, e)| e.path),
+        let known = |id: &str| self.rows.iter().find(|(known, _)| known == id);
+        let kind = match *kind {
+            FolderType::UNSAID => FolderType(known(id.as_str()).map_or(0, |(_, e)| e.folder_type())),
+            kind => kind,
         };
+        let parent = Some(parent.as_str()).filter(|p| *p != "0");
+        let above = parent.map(|parent| known(parent).filter(|(_, e)| e.flags & GONE == 0).map(|(_, e)| *e));
+        let is_shared = match above {
+            // The default folders are one's own whatever they are called.
+            None => is_shared_root(name) && !(2..=11).contains(&kind.0),
+            Some(above) => above.is_some_and(|above| above.flags & ANOTHERS != 0),
+        };
+        let above = above.map_or(path::ROOT, |above| above.map_or(0, |above| above.path));
         let is_nested = parent.is_some() && kind.0 != INBOX_TYPE;
         let last_number = self.last_number;
         let Some(entry) = self.entry(id.as_str()) else { return false };
@@ -153,7 +176,8 @@ impl Edit<'_> {
         if entry.flags & GONE != 0 {
             entry.lose_proof(last_number);
         }
-        entry.flags = (entry.flags & !(NESTED | GONE)) | if is_nested { NESTED } else { 0 };
+        let whose = if is_shared || is_anothers(id.as_str()) { ANOTHERS } else { 0 };
+        entry.flags = (entry.flags & !(NESTED | GONE | ANOTHERS)) | whose | if is_nested { NESTED } else { 0 };
         let is_other_path = before.0 != 0 && before.0 != entry.path;
         let is_other_kind = (before.1 != 0 && before.1 != entry.folder_type()) || (before.2.is_some() && before.2 != entry.class());
         if is_other_path || is_other_kind {

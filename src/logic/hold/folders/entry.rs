@@ -16,6 +16,8 @@ pub(super) const GONE: u8 = 8;
 pub(super) const SETTLING: u8 = 16;
 /// The last Sync sent changes of its own, which sources report back.
 pub(super) const SENT: u8 = 32;
+/// In somebody else's mailbox: no source reports it under this one.
+pub(super) const ANOTHERS: u8 = 64;
 
 /// A change reported within this time of a Sync that sent changes may be that Sync's echo.
 pub const ECHO_S: u32 = 3;
@@ -95,6 +97,13 @@ impl Entry {
         self.flags &= !SENT;
     }
 
+    /// What changed up to this number was on its way to the device and got lost, unless a later answer brought it.
+    pub(super) fn mark_undelivered(&mut self, number: u64) {
+        if self.flags & PROVEN == 0 || self.fresh < number {
+            self.mark_found(number.max(self.fresh + 1));
+        }
+    }
+
     pub(super) fn is_dirty(&self, view: &View<'_>) -> bool {
         self.is_changed() && !(self.flags & SENT != 0 && view.now_s < self.echo_ends_s(view.coverage))
     }
@@ -114,7 +123,7 @@ impl Entry {
     }
 
     pub(super) fn is_covered(&self, coverage: &Coverage) -> bool {
-        self.class().is_some_and(|class| coverage.covered.contains(class))
+        self.flags & ANOTHERS == 0 && self.class().is_some_and(|class| coverage.covered.contains(class))
     }
 
     /// The second at which the present proof ends; 0 when there is none.

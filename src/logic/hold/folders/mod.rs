@@ -3,10 +3,11 @@
 //! A folder is *dirty* when its last change is newer than the device's freshness, *clean* when it is in step and a source
 //! would have told us otherwise, else in *doubt*. A change number is never made up here: it comes with the change.
 //!
-//! * [`entry`]: one folder: changes against proofs. * `edit`: what FolderSync and Ping do to the table.
+//! * [`entry`]: one folder: changes against proofs. * `edit`: what FolderSync and Ping do to the table. * `owner`: whose folder it is.
 
 mod edit;
 mod entry;
+mod owner;
 #[cfg(test)]
 mod tests;
 
@@ -164,6 +165,13 @@ impl FolderTable {
         }
         if !is_known {
             self.entries.iter_mut().filter(|e| e.flags & WATCHED != 0).for_each(|e| e.mark_found(number));
+        }
+    }
+
+    /// An answer about this folder never arrived; see [`super::Lot::undelivered`].
+    pub fn mark_undelivered(&mut self, id: &str, number: u64) {
+        if let Some(index) = self.find(id) {
+            self.entries[index].mark_undelivered(number);
         }
     }
 

@@ -75,11 +75,12 @@ impl Oracle {
         if std::mem::take(&mut row.is_gone) {
             row.start_over(last);
         }
+        let kind = if folder.kind == FolderType::UNSAID { FolderType(row.kind) } else { folder.kind };
         let is_renamed = row.path.is_some() && row.path != path;
-        let is_other = row.kind != 0 && row.kind != folder.kind.0;
-        let is_other = is_other || (row.class.is_some() && folder.kind.class().is_some() && row.class != folder.kind.class());
-        (row.path, row.kind, row.is_nested) = (path, folder.kind.0, !is_root);
-        row.class = folder.kind.class().or(row.class);
+        let is_other = row.kind != 0 && row.kind != kind.0;
+        let is_other = is_other || (row.class.is_some() && kind.class().is_some() && row.class != kind.class());
+        (row.path, row.kind, row.is_nested) = (path, kind.0, !is_root);
+        row.class = kind.class().or(row.class);
         if is_renamed || is_other {
             row.start_over(last);
         }
@@ -194,11 +195,8 @@ fn id() -> impl Strategy<Value = String> {
 fn folder() -> impl Strategy<Value = Folder> {
     let name = prop_oneof![Just("A"), Just("B"), Just("C")];
     let parent = prop_oneof![3 => Just("0".to_owned()), 1 => id()];
-    (id(), parent, name, prop_oneof![3 => Just(12u8), 1 => Just(8), 1 => Just(18)]).prop_map(|(id, parent, name, kind)| Folder {
-        id: FolderId::new(&id).unwrap(),
-        parent: FolderId::new(&parent).unwrap(),
-        name: name.to_owned(),
-        kind: FolderType(kind),
+    (id(), parent, name, prop_oneof![3 => Just(12u8), 1 => Just(8), 1 => Just(18), 1 => Just(0)]).prop_map(|(id, parent, name, kind)| {
+        Folder { id: FolderId::new(&id).unwrap(), parent: FolderId::new(&parent).unwrap(), name: name.to_owned(), kind: FolderType(kind) }
     })
 }
 
@@ -361,4 +359,28 @@ fn the_child_of_the_inbox_is_not_taken_for_its_namesake_under_the_root() {
     table.prove_watched(AsOf { number: 1, at: Moment(1_000_000) }, &view(1));
     table.mark(&Scope::FolderName("INBOX/Work".into()), Some(&PathMatch::new("INBOX/Work")), 2, &view(1));
     assert_eq!(table.dirty(&view(1)).collect::<Vec<_>>(), ["7"]);
+}
+
+#[test]
+fn what_is_below_a_shared_namespace_is_somebody_elses_until_it_moves_away() {
+    let mut table = FolderTable::default();
+    let folder = |id: &str, parent: &str, name: &str, kind| Folder {
+        id: FolderId::new(id).expect("short"),
+        parent: FolderId::new(parent).expect("short"),
+        name: name.into(),
+        kind: FolderType(kind),
+    };
+    // Listed before their parents, as some servers do.
+    let listed = [("9", "8", "Team", 12), ("8", "7", "anna", 12), ("7", "0", "Shared", 12), ("5", "0", "Work", 12)];
+    let add = |(id, parent, name, kind)| FolderChange::Add(folder(id, parent, name, kind));
+    table.learn(true, &listed.map(add), 1);
+    let is_covered = |table: &mut FolderTable, id: &'static str| {
+        table.watch([(id, None)].into_iter(), 1, &view(1));
+        table.is_covered(&COVERAGE)
+    };
+    assert_eq!(["9", "8", "7", "5"].map(|id| is_covered(&mut table, id)), [false, false, false, true]);
+    table.learn(false, &[FolderChange::Update(folder("9", "5", "Team", 12))], 2);
+    assert_eq!(["9", "8"].map(|id| is_covered(&mut table, id)), [true, false]);
+    table.learn(true, &[add(("7", "0", "Public", 5))], 3);
+    assert!(is_covered(&mut table, "7"), "a Sent folder is one's own whatever it is called");
 }

@@ -1,5 +1,7 @@
 //! Do all the books agree? For tests and the simulation; a scan over everything.
 
+use std::cmp::Reverse;
+
 use super::{Awaits, Lot};
 use crate::logic::hold::registry::DeviceIndex;
 
@@ -12,7 +14,13 @@ impl<C> Lot<C> {
         let held = self.slots.iter().filter(|(_, s)| s.held.is_some()).count();
         let in_doubt = self.slots.iter().filter(|(_, s)| s.awaits.is_doubt()).count();
         let wanted = self.slots.iter().filter(|(_, s)| s.awaits == Awaits::Permit).count();
-        let counters = [("held", self.held, held), ("in doubt", self.in_doubt, in_doubt), ("checks wanted", self.checks_wanted, wanted)];
+        let syncs = self.slots.iter().filter(|(_, s)| s.held.is_some() && s.is_sync).count();
+        let counters = [
+            ("held", self.held, held),
+            ("held Syncs", self.held_syncs, syncs),
+            ("in doubt", self.in_doubt, in_doubt),
+            ("checks wanted", self.checks_wanted, wanted),
+        ];
         for (name, counted, found) in counters {
             if counted != found {
                 return Err(format!("{name}: counted {counted}, found {found}"));
@@ -36,7 +44,7 @@ impl<C> Lot<C> {
             if holder.is_none_or(|device| device.held != Some(key)) {
                 return Err(format!("{key:?} is held for a device that is not held there"));
             }
-            if slot.awaits == Awaits::Permit && !self.checks.contains(&key) {
+            if slot.awaits == Awaits::Permit && !self.checks.iter().any(|Reverse((_, slot))| *slot == key) {
                 return Err(format!("{key:?} waits for a check in no queue"));
             }
         }

@@ -1,10 +1,12 @@
 //! Checks: the backend asked on behalf of a held Ping, because nobody else can say whether anything changed.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::{Awaits, Lot, Outcome};
 use crate::logic::eas::FolderId;
 use crate::logic::hold::folders::AsOf;
+use crate::logic::hold::registry::DeviceKey;
 use crate::logic::hold::{Moment, SlotKey};
 
 /// What a check found.
@@ -29,7 +31,7 @@ impl<C> Lot<C> {
     /// The next slot whose check may start now.
     pub fn start_check(&mut self) -> Option<SlotKey> {
         loop {
-            let slot = self.checks.pop_front()?;
+            let Reverse((_, slot)) = self.checks.pop()?;
             if self.slots.get(slot).is_some_and(|s| s.held.is_some() && s.awaits == Awaits::Permit) {
                 self.set_awaits(slot, Awaits::Finding);
                 return Some(slot);
@@ -60,14 +62,21 @@ impl<C> Lot<C> {
         self.judge(slot, None, now);
     }
 
-    /// Queues a slot for a check.
-    pub(super) fn want_check(&mut self, slot: SlotKey) {
-        self.wait(slot, Awaits::Permit, Moment(u64::MAX));
+    /// Queues a slot for a check, behind those that have been in doubt for longer. One that gets none within a heartbeat is told to
+    /// Sync instead, however many Pings the device has sent anew since.
+    pub(super) fn want_check(&mut self, slot: SlotKey, key: DeviceKey, now: Moment) {
+        let heartbeat = Duration::from_secs(self.slots.get(slot).map_or(0, |s| s.heartbeat_s.into()));
+        let Some(device) = self.registry.device_mut(key) else { return };
+        if device.turn == 0 {
+            device.turn = (now + heartbeat).tick();
+        }
+        let turn = Moment::of_tick(device.turn);
+        self.wait(slot, Awaits::Permit, turn);
         // Slots that stopped waiting leave their places behind; they may not pile up while no check gets through.
         if self.checks.len() >= 2 * self.checks_wanted + 64 {
             let slots = &self.slots;
-            self.checks.retain(|slot| slots.get(*slot).is_some_and(|s| s.awaits == Awaits::Permit));
+            self.checks.retain(|Reverse((_, slot))| slots.get(*slot).is_some_and(|s| s.awaits == Awaits::Permit));
         }
-        self.checks.push_back(slot);
+        self.checks.push(Reverse(((turn - heartbeat).tick(), slot)));
     }
 }

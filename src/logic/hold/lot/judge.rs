@@ -44,7 +44,7 @@ impl LotOptions {
         }
     }
 
-    /// What there is to tell a device: what changed, else what is in doubt, else that nothing did.
+    /// What there is to tell a device: what changed and what is in doubt, or that nothing did.
     fn outcome(&self, device: &Device, now: Moment) -> Outcome {
         let view = self.view(device, now);
         let named = |ids: &mut dyn Iterator<Item = &str>| ids.filter_map(|id| FolderId::new(id).ok()).collect::<Vec<_>>();
@@ -53,7 +53,9 @@ impl LotOptions {
         }
         let dirty = named(&mut device.folders.dirty(&view));
         if !dirty.is_empty() {
-            return Outcome::Changed(dirty);
+            // It will Sync anyway: one more folder costs little, and a device that is woken often would never come to it.
+            let in_doubt = named(&mut device.folders.in_doubt(&view)).into_iter().filter(|id| !dirty.contains(id));
+            return Outcome::Changed(dirty.iter().cloned().chain(in_doubt).collect());
         }
         if self.hierarchy_ends_s(device) <= now.seconds() {
             return Outcome::HierarchyChanged;
@@ -83,11 +85,12 @@ impl<C> Lot<C> {
                 self.wait(slot, Awaits::ProofEnd, proof_ends);
             }
             Standing::Doubt { .. } if awaits == Awaits::Patience => {}
-            Standing::Doubt { is_uncovered } if is_by_check(is_uncovered) => {
-                if !matches!(awaits, Awaits::Permit | Awaits::Finding | Awaits::Retry) {
-                    self.want_check(slot);
+            Standing::Doubt { is_uncovered } if is_by_check(is_uncovered) && (device.turn == 0 || device.turn > now.tick()) => {
+                if !matches!(awaits, Awaits::Permit | Awaits::Finding | Awaits::Retry | Awaits::Turn) {
+                    self.want_check(slot, key, now);
                 }
             }
+            Standing::Doubt { .. } if awaits == Awaits::Finding => {}
             Standing::Doubt { .. } if device.unheeded >= UNHEEDED_MAX => self.be_patient(slot, now),
             Standing::Doubt { .. } if awaits == Awaits::Turn => {}
             Standing::Doubt { .. } => return self.take_turn(slot, key, cause, now),
@@ -106,6 +109,8 @@ impl<C> Lot<C> {
             _ if self.is_draining => self.answer(slot, Outcome::Drained, None, now),
             // What is not known to be unchanged is never called unchanged.
             _ if is_over => self.answer(slot, self.options.outcome(device, now), None, now),
+            // Its turn, but the check has begun meanwhile.
+            Awaits::Finding => self.wait(slot, Awaits::Finding, Moment(u64::MAX)),
             // If something made it clean meanwhile, there is nothing to tell.
             Awaits::Turn | Awaits::Patience if !matches!(self.options.standing(device, now), Standing::Clean { .. }) => {
                 self.tell(slot, key, None, now);

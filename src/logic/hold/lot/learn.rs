@@ -1,6 +1,7 @@
 //! What sources report and passing traffic teaches.
 
 use super::{Awaits, Lot};
+use crate::logic::eas::FolderId;
 use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::hold::change::{MailboxChange, Scope};
 use crate::logic::hold::folders::{AsOf, Coverage, SyncTraits};
@@ -86,9 +87,47 @@ impl<C> Lot<C> {
         }
     }
 
+    /// An answer that had something for the device in these folders (and changes of its folder list) never arrived. `number` is above
+    /// what its request was as of, and at or under what every later one is as of.
+    pub fn undelivered(&mut self, who: &Who<'_>, folders: &[FolderId], has_folder_list: bool, number: u64, now: Moment) {
+        let last_number = self.last_number;
+        let Some(device) = self.device(who, now).and_then(|key| self.registry.device_mut(key)) else { return };
+        // A device that is new here is behind in folders that nobody announced.
+        device.folders.expect(folders.iter().map(FolderId::as_str), last_number);
+        for id in folders {
+            device.folders.mark_undelivered(id.as_str(), number);
+        }
+        if has_folder_list {
+            device.miss_hierarchy(number);
+        }
+        if let Some(slot) = device.held {
+            self.judge(slot, None, now);
+        }
+    }
+
+    /// A FolderSync's answer could not be read: which folder is called what is not known until a whole list is.
+    pub fn lose_paths(&mut self, who: &Who<'_>, now: Moment) {
+        let last_number = self.last_number;
+        let Some(device) = self.registry.find(who).and_then(|key| self.registry.device_mut(key)) else { return };
+        device.folders.lose_paths(last_number);
+        if let Some(slot) = device.held {
+            self.judge(slot, None, now);
+        }
+    }
+
+    /// Reports were lost on their way here, all of them before this new number: whatever was proven before it is in doubt.
+    pub fn reports_lost(&mut self, number: u64, now: Moment) {
+        if self.options.guards.full_inbox {
+            self.last_number = self.last_number.max(number);
+            self.set_coverage(Coverage { epoch: number, ..self.options.coverage }, now);
+        }
+    }
+
     /// What the sources cover, or since when, changed: every held Ping is looked at again.
     pub fn set_coverage(&mut self, coverage: Coverage, now: Moment) {
-        self.options.coverage = coverage;
+        // The sources know of their own gaps only, not of what got lost here since.
+        let epoch = coverage.epoch.max(self.options.coverage.epoch);
+        self.options.coverage = Coverage { epoch, ..coverage };
         let held: Vec<SlotKey> = self.slots.iter().filter(|(_, s)| s.held.is_some()).map(|(key, _)| key).collect();
         for slot in held {
             self.judge(slot, None, now);

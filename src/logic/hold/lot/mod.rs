@@ -20,7 +20,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use super::moment::Moment;
@@ -73,6 +74,8 @@ struct Slot<C> {
     awaits: Awaits,
     /// The shell keeps what a check needs.
     can_check: bool,
+    /// What is held is a hanging Sync.
+    is_sync: bool,
 }
 
 impl<C> Links for Slab<Slot<C>> {
@@ -88,10 +91,11 @@ pub struct Lot<C> {
     wheel: Wheel,
     registry: Registry,
     outputs: VecDeque<Output>,
-    /// Slots that await a permit, oldest first; some no longer do.
-    checks: VecDeque<SlotKey>,
+    /// Slots that await a permit, by the tick of their doubt; some no longer do.
+    checks: BinaryHeap<Reverse<(u32, SlotKey)>>,
     fired: Vec<u32>,
     held: usize,
+    held_syncs: usize,
     in_doubt: usize,
     checks_wanted: usize,
     last_number: u64,
@@ -111,9 +115,10 @@ impl<C> Lot<C> {
             wheel: Wheel::default(),
             registry: Registry::default(),
             outputs: VecDeque::new(),
-            checks: VecDeque::new(),
+            checks: BinaryHeap::new(),
             fired: Vec::new(),
             held: 0,
+            held_syncs: 0,
             in_doubt: 0,
             checks_wanted: 0,
             last_number: 0,
@@ -125,6 +130,11 @@ impl<C> Lot<C> {
     /// Pings held now.
     pub fn held_count(&self) -> usize {
         self.held
+    }
+
+    /// Those of them that are hanging Syncs.
+    pub fn held_sync_count(&self) -> usize {
+        self.held_syncs
     }
 
     /// Held Pings of which it cannot be said that nothing changed: the backlog of checks and of Syncs to be told.
@@ -279,6 +289,7 @@ impl<C> Lot<C> {
                 slot,
                 mailbox: self.registry.mailbox_of(key)?.clone(),
                 device: device.id.clone(),
+                kind: if s.is_sync { HoldKind::Sync } else { HoldKind::Ping },
                 heartbeat_s: u32::from(s.heartbeat_s),
                 held: held_for(s, now),
                 folders: device.folders.watched().filter_map(|(id, _)| FolderId::new(id).ok()).collect(),
@@ -289,7 +300,8 @@ impl<C> Lot<C> {
 
     fn insert(&mut self, connection: C) -> SlotKey {
         let awaits = Awaits::ProofEnd;
-        self.slots.insert(Slot { connection, link: Link::default(), held: None, expires: 0, heartbeat_s: 0, awaits, can_check: false })
+        let (link, can_check, is_sync) = (Link::default(), false, false);
+        self.slots.insert(Slot { connection, link, held: None, expires: 0, heartbeat_s: 0, awaits, can_check, is_sync })
     }
 
     /// The record of a device, made when it is new.
@@ -327,7 +339,9 @@ impl<C> Lot<C> {
             found.heartbeat_s = heartbeat_s as u16;
             found.expires = (received + Duration::from_secs(u64::from(heartbeat_s))).tick();
             found.can_check = can_check;
+            found.is_sync = !is_ping;
             self.held += 1;
+            self.held_syncs += usize::from(!is_ping);
         }
         Ok(heartbeat_s)
     }
@@ -350,6 +364,7 @@ impl<C> Lot<C> {
         let Some(found) = self.slots.get_mut(slot) else { return };
         let Some(key) = found.held.take().and_then(|index| self.registry.key_at(index)) else { return };
         self.held -= 1;
+        self.held_syncs -= usize::from(std::mem::take(&mut found.is_sync));
         if let Some(device) = self.registry.device_mut(key).filter(|d| d.held == Some(slot)) {
             device.held = None;
         }

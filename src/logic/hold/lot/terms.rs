@@ -133,6 +133,8 @@ pub struct HeldView {
     pub mailbox: Mailbox,
     /// Which device.
     pub device: DeviceId,
+    /// A Ping or a hanging Sync.
+    pub kind: HoldKind,
     /// Seconds asked for.
     pub heartbeat_s: u32,
     /// How long held so far.

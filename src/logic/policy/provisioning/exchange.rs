@@ -143,10 +143,10 @@ impl Exchange<'_> {
         };
         if wipe.kind == WipeKind::AccountOnly && version < Version::V16_1 {
             // It spoke 16.1 when this was ordered; it cannot be told now, and it gets nothing either.
-            return Some(Reply::Refuse(Refusal::Wipe(WipeKind::AccountOnly)));
+            return Some(Reply::Refuse(Refusal::Blocked));
         }
         let report = reported.iter().find(|(kind, _)| *kind == wipe.kind).and_then(|(_, status)| *status);
-        // What was never sent cannot be acknowledged, unless the device got it from our predecessor's memory: believe it only when sent.
+        // What was never sent cannot be acknowledged.
         if let Some(report) = report.filter(|_| wipe.state != WipeState::Requested) {
             let is_done = report == WIPED;
             wipe.reported(is_done, with_credentials, now);
@@ -232,6 +232,7 @@ impl Exchange<'_> {
             return word(asked, policy_status::WRONG_KEY, None, None);
         };
         if !application.is_enough(policy) {
+            self.partnership.provisioning.declined = Some(application);
             self.facts.push(Fact::NotProvisionable { application });
             return Reply::Refuse(match application {
                 Application::ExternallyManaged => Refusal::ExternallyManaged,
@@ -241,8 +242,8 @@ impl Exchange<'_> {
         let key = self.new_key();
         let document = Sent { at: self.context.now, ..offer.document };
         let applied = Applied { key, temporary_key: offer.key, application, document };
-        self.partnership.provisioning.offer = None;
-        self.partnership.provisioning.applied = Some(applied);
+        let provisioning = &mut self.partnership.provisioning;
+        (provisioning.offer, provisioning.declined, provisioning.applied) = (None, None, Some(applied));
         self.facts.push(Fact::Acknowledged { application });
         word(asked, policy_status::OK, Some(key), None)
     }

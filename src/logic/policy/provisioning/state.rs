@@ -14,6 +14,8 @@ pub struct Provisioning {
     pub offer: Option<Offer>,
     /// The policy that was acknowledged last.
     pub applied: Option<Applied>,
+    /// What the device would have done with a policy that asks for more, since its last acknowledgement that was good.
+    pub declined: Option<Application>,
     /// LastPolicyUpdateRequestTime: when the device last asked for a policy.
     pub asked_at: Option<Timestamp>,
     /// From 14.1: the device was told once to describe itself. It is not told twice; some never do.
@@ -89,7 +91,8 @@ pub enum Due {
 impl Provisioning {
     /// DevicePolicyApplicationStatus.
     pub fn application(&self) -> Application {
-        self.applied.as_ref().map_or(Application::Unknown, |applied| applied.application)
+        let applied = || self.applied.as_ref().map(|applied| applied.application);
+        self.declined.or_else(applied).unwrap_or_default()
     }
 
     /// Why a device that speaks this version must fetch this policy now; `None` if it has it.

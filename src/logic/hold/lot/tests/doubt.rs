@@ -238,3 +238,107 @@ fn checks_that_are_no_longer_wanted_do_not_pile_up() {
     s.lot.check_invariants().expect("the books agree");
     assert!(s.lot.checks.len() < 200, "{} places", s.lot.checks.len());
 }
+
+#[test]
+fn lost_reports_put_what_was_proven_before_in_doubt_whatever_the_sources_say_later() {
+    let mut s = scene(Resolve::Sync);
+    s.sync("hew", "a");
+    let slot = s.ping();
+    s.number += 1;
+    s.lot.set_coverage(options(Resolve::Sync).coverage, s.now);
+    assert_eq!(s.answers(), [], "nothing was lost yet");
+    s.lot.reports_lost(s.number, s.now);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+    s.ping();
+    s.lot.set_coverage(options(Resolve::Sync).coverage, s.now);
+    s.wait(2);
+    assert_eq!(s.answers().len(), 1, "an epoch of the sources that is older");
+    s.sync_5(NOTHING);
+    s.ping();
+    s.wait(800);
+    assert_eq!(s.answers(), []);
+}
+
+/// Email is covered, the calendar is not and was polled just now.
+fn polled() -> (Scene, [(&'static str, Class); 2]) {
+    let mut s = scene(Resolve::Sync);
+    s.lot.options.coverage.covered = ClassSet::from_iter([Class::Email]);
+    s.expect("hew", "a", &["5", "1"]);
+    s.synced("hew", "a", &["5", "1"], FETCHED, s.number);
+    (s, [("5", Class::Email), ("1", Class::Calendar)])
+}
+
+#[test]
+fn who_is_woken_is_told_of_what_is_in_doubt_as_well() {
+    let (mut s, folders) = polled();
+    let slot = s.offer("hew", "a", ping(900, &folders));
+    s.wait(100);
+    s.change("hew", Scope::FolderId(FolderId::new("5").expect("short")));
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))], "no doubt yet");
+    s.sync_5(FETCHED);
+    s.offer("hew", "a", ping(900, &folders));
+    s.wait(300);
+    assert_eq!((s.answers(), s.lot.checks_waiting()), (vec![], 1));
+    s.change("hew", Scope::FolderId(FolderId::new("5").expect("short")));
+    assert_eq!(s.answers().pop().map(|(_, told)| told), Some(changed(&["5", "1"])));
+}
+
+#[test]
+fn a_place_in_the_queue_of_checks_outlives_the_ping_it_was_given_to() {
+    let (mut s, folders) = polled();
+    s.offer("hew", "a", ping(900, &folders));
+    s.wait(310);
+    for other in ["b", "c"] {
+        s.offer("hew", other, ping(900, &folders));
+        s.wait(1);
+    }
+    // It pings anew, and is still in front of those that came later.
+    let again = s.offer("hew", "a", ping(900, &folders));
+    assert_eq!((s.lot.checks_waiting(), s.lot.start_check()), (3, Some(again)));
+}
+
+#[test]
+fn a_device_that_pings_anew_all_the_time_is_told_to_sync_within_a_heartbeat_of_doubt() {
+    let (mut s, folders) = polled();
+    let mut told_after = None;
+    for minute in 0..30 {
+        s.offer("hew", "a", ping(900, &folders));
+        s.wait(60);
+        let is_told = s.answers().iter().any(|(_, outcome)| *outcome == changed(&["1"]));
+        told_after = told_after.or(is_told.then_some(minute));
+    }
+    assert!(told_after.is_some_and(|minute| (18..=21).contains(&minute)), "5 minutes of proof and 15 of doubt: {told_after:?}");
+}
+
+#[test]
+fn a_check_that_began_in_time_ends_although_its_turn_to_sync_has_come() {
+    let (mut s, folders) = polled();
+    s.offer("hew", "a", ping(900, &folders));
+    s.wait(890);
+    let slot = s.offer("hew", "a", ping(900, &folders));
+    s.wait(295);
+    assert_eq!(s.lot.start_check(), Some(slot));
+    s.wait(60);
+    s.checked(slot, &CheckFinding::Unchanged, s.number, s.number);
+    s.wait(100);
+    assert_eq!(s.answers().into_iter().filter(|(_, outcome)| *outcome != Outcome::Replaced).count(), 0);
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_polled_although_a_source_covers_its_class() {
+    let mut s = scene(Resolve::Check);
+    s.sync("hew", "a");
+    s.teach("hew", "a", &[("5", "Inbox", 2), ("1", "Calendar", 8)]);
+    let (own, theirs) = ("1", "S7f3a1");
+    for (id, is_polled) in [(own, false), (theirs, true)] {
+        s.expect("hew", "a", &[id]);
+        s.synced("hew", "a", &[id], FETCHED, s.number);
+        s.offer("hew", "a", ping(900, &[("5", Class::Email), (id, Class::Calendar)]));
+        s.wait(310);
+        assert_eq!(s.lot.checks_waiting(), usize::from(is_polled), "{id}");
+    }
+    // Whoever tells us all the same is believed.
+    s.answers();
+    s.change("hew", Scope::FolderId(FolderId::new(theirs).expect("short")));
+    assert_eq!(s.answers().pop().map(|(_, told)| told), Some(changed(&[theirs])));
+}

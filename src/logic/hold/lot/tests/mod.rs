@@ -2,6 +2,7 @@
 
 mod doubt;
 mod holding;
+mod lost;
 
 use super::*;
 use crate::logic::decide::PingBounds;
