@@ -86,7 +86,9 @@ mod tests {
     #[test]
     fn a_database_is_a_file_or_a_server() {
         assert!(matches!(read("").unwrap().url, StoreUrl::Sqlite(path) if path.as_os_str() == "pushgate.db"));
-        assert!(matches!(read("url = \"sqlite:///var/lib/p.db\"").unwrap().url, StoreUrl::Sqlite(path) if path.as_os_str() == "/var/lib/p.db"));
+        assert!(
+            matches!(read("url = \"sqlite:///var/lib/p.db\"").unwrap().url, StoreUrl::Sqlite(path) if path.as_os_str() == "/var/lib/p.db")
+        );
         let store = read("url = \"postgres://u:hush@db.example.org/pushgate\"\npassword = \"hush\"").unwrap();
         assert!(matches!(&store.url, StoreUrl::Postgres(url) if url.reveal().ends_with("/pushgate")));
         assert!(!format!("{store:?}").contains("hush"));

@@ -254,7 +254,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         let mut idle_since = None;
         let mut drained = pin!(draining.wait_for(|draining| *draining));
         let mut is_drained = false;
-        let mut looks = pin!(Looks::new());
+        let mut looks = Looks::default();
         std::future::poll_fn(|cx| {
             if !is_drained && drained.as_mut().poll(cx).is_ready() {
                 is_drained = true;
@@ -265,7 +265,7 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
                 return Poll::Ready(End::Done);
             }
             // After hyper, which looks when it is polled.
-            looks.as_mut().poll(stage.is_sending(), cx);
+            looks.poll(stage.is_sending(), cx);
             // The answer before it first: what hyper still has to write is lost when it is taken apart.
             if let Some(hold) = stage.take_hold() {
                 return Poll::Ready(End::Hold(hold));
@@ -289,35 +289,23 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
 
 /// When to look again whether an answer has arrived: soon at first, then less and less often. It wakes the task, and hyper then
 /// reads, which is where the look is (`Watched`).
+#[derive(Default)]
 struct Looks {
-    timer: Pin<Box<Sleep>>,
-    /// Zero: nothing is on its way.
-    gap: Duration,
+    /// The timer and what it was set to, while something is on its way: most connections never need one.
+    next: Option<(Pin<Box<Sleep>>, Duration)>,
 }
 
 impl Looks {
-    fn new() -> Self {
-        Looks { timer: Box::pin(tokio::time::sleep(Duration::ZERO)), gap: Duration::ZERO }
-    }
-
-    fn poll(mut self: Pin<&mut Self>, is_sending: bool, cx: &mut Context<'_>) {
+    fn poll(&mut self, is_sending: bool, cx: &mut Context<'_>) {
         if !is_sending {
-            self.gap = Duration::ZERO;
+            self.next = None;
             return;
         }
-        if self.gap.is_zero() {
-            self.gap = LOOK_FIRST;
-            self.rewind();
+        let (timer, gap) = self.next.get_or_insert_with(|| (Box::pin(tokio::time::sleep(LOOK_FIRST)), LOOK_FIRST));
+        while timer.as_mut().poll(cx).is_ready() {
+            *gap = (*gap * 2).min(LOOK_GAP_MAX);
+            timer.as_mut().reset(Instant::now() + *gap);
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            self.gap = (self.gap * 2).min(LOOK_GAP_MAX);
-            self.rewind();
-        }
-    }
-
-    fn rewind(&mut self) {
-        let at = Instant::now() + self.gap;
-        self.timer.as_mut().reset(at);
     }
 }
 

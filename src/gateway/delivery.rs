@@ -182,8 +182,8 @@ mod tests {
         assert_eq!((lost(&mut inbox), score.load(Ordering::Relaxed)), (Some((4, 1)), -10));
     }
 
-    #[test]
-    fn a_loss_after_the_acknowledgement_takes_it_back() {
+    #[tokio::test]
+    async fn a_loss_after_the_acknowledgement_takes_it_back() {
         let (mut delivery, mut inbox, score) = delivery();
         delivery.acknowledge();
         delivery.acknowledge();
@@ -192,8 +192,8 @@ mod tests {
         assert_eq!((lost(&mut inbox), score.load(Ordering::Relaxed)), (Some((4, 1)), -9));
     }
 
-    #[test]
-    fn an_answer_with_nothing_in_it_cannot_be_missed() {
+    #[tokio::test]
+    async fn an_answer_with_nothing_in_it_cannot_be_missed() {
         let (mut with_nothing, mut inbox, _) = delivery();
         with_nothing.keep_only(|_| false, true);
         drop(with_nothing);

@@ -7,7 +7,7 @@ use super::connection::Stage;
 use super::delivery::Delivery;
 use super::lots::{Fact, Home, Lots};
 use crate::logic::eas::folder_change::{FolderAnswer, FolderOrder, FolderRequest};
-use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader};
+use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncReader, FolderType};
 use crate::logic::eas::sync::{SyncAnswer, SyncObserver, SyncRequest};
 use crate::logic::eas::{DeviceId, FolderId, Mailbox, Version, status};
 use crate::logic::hold::{AsOf, SyncTraits};
@@ -179,13 +179,13 @@ impl FolderSyncWatcher {
         let delivery = Some(Delivery::new(pupil.clone(), Vec::new(), true, as_of, way.is_known));
         FolderSyncWatcher { pupil, is_full, as_of, reader: Some(FolderSyncReader::new()), delivery, stage: way.stage }
     }
+}
 
-    /// The answer could not be read, or not all of it.
-    fn lose_the_list(&self, reason: &dyn std::fmt::Display) {
-        metrics::counter!(FOLDER_LISTS_UNREADABLE_TOTAL.name).increment(1);
-        tracing::warn!(%reason, device = %self.pupil.device, "a folder list could not be read: the device is woken by class until one can");
-        self.pupil.tell(Fact::Unreadable);
-    }
+/// An answer about folders could not be read, or not all of it.
+fn lose_the_list(pupil: &Pupil, reason: &dyn std::fmt::Display) {
+    metrics::counter!(FOLDER_LISTS_UNREADABLE_TOTAL.name).increment(1);
+    tracing::warn!(%reason, device = %pupil.device, "a folder list could not be read: the device is woken by class until one can");
+    pupil.tell(Fact::Unreadable);
 }
 
 impl Watcher for FolderSyncWatcher {
@@ -209,12 +209,12 @@ impl Watcher for FolderSyncWatcher {
                 // A list that was cut is not the whole tree: it adds, and replaces nothing.
                 let is_full = self.is_full && !answer.is_cut;
                 if answer.is_cut {
-                    self.lose_the_list(&"it is too long");
+                    lose_the_list(&self.pupil, &"it is too long");
                 }
                 self.pupil.tell(Fact::Learnt { is_full, changes: answer.changes, as_of: self.as_of });
             }
             Ok(_) => delivery.keep_only(|_| false, false),
-            Err(error) => self.lose_the_list(&error),
+            Err(error) => lose_the_list(&self.pupil, &error),
         }
         self.stage.send_off(delivery);
     }
@@ -243,7 +243,10 @@ impl Watcher for FolderChangeWatcher {
     }
 
     fn finish(&mut self) {
-        let Ok(answer) = FolderAnswer::parse(&self.answer) else { return };
+        let answer = match FolderAnswer::parse(&self.answer) {
+            Ok(answer) => answer,
+            Err(error) => return lose_the_list(&self.pupil, &error),
+        };
         if answer.status != status::OK {
             return;
         }
@@ -252,8 +255,12 @@ impl Watcher for FolderChangeWatcher {
                 FolderChange::Add(Folder { id, parent: parent.clone(), name: name.clone(), kind: *kind })
             }
             (FolderOrder::Delete { id }, _) => FolderChange::Delete(id.clone()),
-            // The type of a renamed folder is not in the request: the FolderSync that follows tells everything.
-            _ => return,
+            // The FolderSync that follows does not repeat it: the server knows that the device knows.
+            (FolderOrder::Update { id, parent, name }, _) => {
+                let (id, parent, name) = (id.clone(), parent.clone(), name.clone());
+                FolderChange::Update(Folder { id, parent, name, kind: FolderType::UNSAID })
+            }
+            (FolderOrder::Create { .. }, None) => return,
         };
         // As of nothing: what others changed in the tree meanwhile is still to be fetched.
         self.pupil.tell(Fact::Learnt { is_full: false, changes: vec![change], as_of: 0 });

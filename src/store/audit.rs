@@ -1,9 +1,9 @@
 //! The audit trail: who did what to whom, when, from where, and what came of it. It only grows; both databases refuse anything else.
 
+use super::Store;
 use super::error::StoreError;
 use super::rows::strange;
 use super::sql::{Row, Sql, SqlError, Value, params};
-use super::Store;
 use crate::config::limits::{LISTED_MAX, NOTE_BYTES_MAX};
 use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::policy::Timestamp;

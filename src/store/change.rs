@@ -1,7 +1,7 @@
 //! What devices change in their partnership, as facts: applied to the record in memory at once, and to the database by the writer.
 
-use crate::logic::eas::{DeviceId, DeviceInformation, DeviceType, Mailbox, Version};
 use crate::logic::eas::settings::RecoveryPassword;
+use crate::logic::eas::{DeviceId, DeviceInformation, DeviceType, Mailbox, Version};
 use crate::logic::policy::access::{AccessState, AccessWhy};
 use crate::logic::policy::provisioning::{Fact, Outcome, Provisioning};
 use crate::logic::policy::{Attempt, Partnership, Timestamp};
@@ -70,7 +70,14 @@ impl DeviceChange {
             }
         }
         let is_about_policy = outcome.facts.iter().any(|fact| {
-            matches!(fact, Fact::ToldToDescribe | Fact::Offered { .. } | Fact::Acknowledged { .. } | Fact::WipeAcknowledged(_))
+            matches!(
+                fact,
+                Fact::ToldToDescribe
+                    | Fact::Offered { .. }
+                    | Fact::Acknowledged { .. }
+                    | Fact::NotProvisionable { .. }
+                    | Fact::WipeAcknowledged(_)
+            )
         });
         if is_about_policy {
             changes.push(DeviceChange::Provisioned(outcome.partnership.provisioning.clone()));

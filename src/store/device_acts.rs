@@ -2,12 +2,12 @@
 
 use zeroize::Zeroizing;
 
+use super::Store;
 use super::audit::{By, Deed};
 use super::error::StoreError;
 use super::rows::Stored;
 use super::sql::params;
 use super::transaction::Tx;
-use super::Store;
 use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::policy::access::{Access, DeviceAccess};
 use crate::logic::policy::wipe::{Wipe, WipeError, WipeKind};
@@ -98,12 +98,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`]; there is none, or it was stored under another key.
-    pub async fn show_recovery_password(
-        &self,
-        by: &By,
-        mailbox: &Mailbox,
-        device_id: &DeviceId,
-    ) -> Result<Zeroizing<String>, StoreError> {
+    pub async fn show_recovery_password(&self, by: &By, mailbox: &Mailbox, device_id: &DeviceId) -> Result<Zeroizing<String>, StoreError> {
         let deed = deed("recovery password show", mailbox, device_id);
         let (mailbox, device_id) = (mailbox.clone(), device_id.clone());
         self.act(by, deed, move |tx| {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::sql::{Fault, SqlError};
+use crate::logic::policy::access::AccessError;
 use crate::logic::policy::wipe::WipeError;
 use crate::logic::policy::{PoliciesError, Problems};
 
@@ -51,7 +52,9 @@ pub enum StoreError {
     Full(String),
     /// What was asked makes no sense: HTTP 422. A sentence for the administrator.
     Unsuitable(String),
-    /// A recovery password that this key file cannot open.
+    /// The database refuses the statement itself: a defect of pushgate, or somebody changed the tables. HTTP 500.
+    Broken(String),
+    /// A recovery password that this key file cannot open. HTTP 409.
     Unreadable,
 }
 
@@ -76,7 +79,7 @@ impl StoreError {
     /// One word, for the audit trail.
     pub fn outcome(&self) -> &'static str {
         match self {
-            StoreError::Unavailable(_) | StoreError::Uncertain(_) | StoreError::Unreadable => "failed",
+            StoreError::Unavailable(_) | StoreError::Uncertain(_) | StoreError::Broken(_) | StoreError::Unreadable => "failed",
             StoreError::Conflict { .. } => "conflict",
             _ => "refused",
         }
@@ -85,16 +88,23 @@ impl StoreError {
 
 impl From<SqlError> for StoreError {
     fn from(error: SqlError) -> Self {
-        StoreError::Unavailable(match error.fault {
-            Fault::Lost => format!("the database is away: {error}"),
-            Fault::Busy | Fault::Refused => format!("the database cannot do it: {error}"),
-        })
+        match error.fault {
+            Fault::Lost => StoreError::Unavailable(format!("the database is away: {error}")),
+            Fault::Busy => StoreError::Unavailable(format!("the database cannot do it now: {error}")),
+            Fault::Refused => StoreError::Broken(error.message),
+        }
     }
 }
 
 impl From<WipeError> for StoreError {
     fn from(error: WipeError) -> Self {
         StoreError::Unsuitable(error.to_string())
+    }
+}
+
+impl From<AccessError> for StoreError {
+    fn from(error: AccessError) -> Self {
+        StoreError::Full(error.to_string())
     }
 }
 
@@ -137,6 +147,7 @@ impl fmt::Display for StoreError {
             StoreError::Unavailable(message) => write!(f, "nothing was saved: {message}"),
             StoreError::Uncertain(message) => write!(f, "it may or may not have been saved, look again: {message}"),
             StoreError::Conflict { revision } => write!(f, "somebody changed it meanwhile: it is at revision {revision} now; read it again"),
+            StoreError::Broken(message) => write!(f, "nothing was saved, because the database refuses it: {message}"),
             StoreError::Missing(what) => write!(f, "there is no {what}"),
             StoreError::Exists(what) => write!(f, "there is {what} already"),
             StoreError::InUse(by) => write!(f, "it is in use by {}", by.join(", ")),

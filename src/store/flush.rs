@@ -42,18 +42,18 @@ impl Writer {
     }
 
     fn save_batch(&mut self, batch: Vec<Change>) {
-        match self.transact(|tx| batch.iter().try_for_each(|change| save_change(tx, &change.write))) {
+        match self.transact(|tx| save(tx, &batch)) {
             Ok(()) => batch.into_iter().filter_map(|change| change.saved).for_each(|saved| {
                 // Who waited may have left.
                 let _ = saved.send(());
             }),
             // One of them may be what the database refuses; alone it cannot stop the others.
-            Err(_) if self.sql.is_some() && batch.len() > 1 && !self.is_out_of_order() => {
+            Err(StoreError::Broken(_) | StoreError::Unreadable) if batch.len() > 1 => {
                 batch.into_iter().for_each(|change| self.save_batch(vec![change]));
             }
-            Err(error) if self.sql.is_some() && !self.is_out_of_order() => {
+            Err(error @ (StoreError::Broken(_) | StoreError::Unreadable)) => {
                 metrics::counter!(STORE_ERRORS_TOTAL.name, "what" => "change").increment(1);
-                tracing::error!(%error, "a device's change is not to be written");
+                tracing::error!(%error, "a device's change cannot be written");
             }
             Err(_) => self.keep(batch),
         }
@@ -64,13 +64,6 @@ impl Writer {
         self.rest_until = Instant::now() + REST;
         let mut queues = self.shared.inbox.lock();
         batch.into_iter().rev().for_each(|change| queues.changes.push_front(change));
-    }
-
-    /// Whether the database cannot write anything at all, as opposed to something in particular.
-    fn is_out_of_order(&mut self) -> bool {
-        let Some(sql) = self.sql.as_deref_mut() else { return true };
-        super::sql::in_transaction(sql, |sql| sql.execute("UPDATE store_state SET key_mark = ?1 WHERE id = 1", params![self.shared.key.mark()]))
-            .is_err()
     }
 
     /// Writes what was seen since the last time.
@@ -115,32 +108,49 @@ impl Writer {
                 tracing::debug!(devices = facts.len(), ms = started.elapsed().as_millis() as u64, "what was seen is written");
                 Ok(())
             }
-            Err(_) if self.is_out_of_order() => Err(keys.into_iter().zip(facts).collect()),
-            Err(_) if facts.len() > 1 => {
+            Err(StoreError::Broken(_)) if facts.len() > 1 => {
                 let mut left: Vec<_> = keys.into_iter().zip(facts).collect();
                 let right = left.split_off(left.len() / 2);
                 self.flush_batch(left).and_then(|()| self.flush_batch(right))
             }
-            Err(error) => {
+            Err(error @ StoreError::Broken(_)) => {
                 metrics::counter!(STORE_ERRORS_TOTAL.name, "what" => "flush").increment(1);
-                tracing::error!(%error, "what was seen of a device is not to be written");
+                tracing::error!(%error, "what was seen of a device cannot be written");
                 Ok(())
             }
+            Err(_) => Err(keys.into_iter().zip(facts).collect()),
         }
     }
 }
 
-/// One device's changes, on top of what is stored.
-fn save_change(tx: &mut Tx<'_>, write: &DeviceWrite) -> Result<(), StoreError> {
-    let stored = rows::load(tx.sql, &write.mailbox, &write.device_id)?;
-    let mut partnership = stored.map_or_else(|| write.base(), |stored| stored.partnership);
-    let before = wipe_state(&partnership);
-    write.apply(&mut partnership);
-    if write.changes.iter().any(|change| matches!(change, DeviceChange::Seen { .. } | DeviceChange::Informed(_))) {
-        tx.decide_by_snapshot(&mut partnership);
+/// Changes of devices, on top of what is stored: all rows are read, then all are written, without waiting for each.
+fn save(tx: &mut Tx<'_>, batch: &[Change]) -> Result<(), StoreError> {
+    let mut places: HashMap<Key, usize> = HashMap::new();
+    let mut names = Vec::new();
+    for change in batch {
+        places.entry(change.key).or_insert_with(|| {
+            names.push((&change.write.mailbox, &change.write.device_id));
+            names.len() - 1
+        });
     }
-    audit_wipe(tx, &partnership, before)?;
-    tx.save(partnership)?;
+    let mut partnerships = rows::load_many(tx.sql, &names)?;
+    for Change { key, write, .. } in batch {
+        let partnership = partnerships[places[key]].get_or_insert_with(|| write.base());
+        let before = wipe_state(partnership);
+        write.apply(partnership);
+        if write.changes.iter().any(|change| matches!(change, DeviceChange::Seen { .. } | DeviceChange::Informed(_))) {
+            tx.decide_by_snapshot(partnership);
+        }
+        audit_wipe(tx, partnership, before)?;
+    }
+    let saved: Vec<Partnership> = partnerships.into_iter().flatten().collect();
+    rows::save_many(tx.sql, &saved, tx.generation)?;
+    tx.touched.saved = saved;
+    batch.iter().try_for_each(|change| save_password(tx, &change.write))
+}
+
+/// Sealed, into a row that is there by now.
+fn save_password(tx: &mut Tx<'_>, write: &DeviceWrite) -> Result<(), StoreError> {
     for change in &write.changes {
         if let DeviceChange::RecoveryPassword(password) = change {
             let password = password.as_ref().map(|password| tx.key.seal(&write.mailbox, &write.device_id, password.reveal()));
@@ -174,8 +184,6 @@ fn save_tokens(tx: &mut Tx<'_>, tokens: &HashMap<String, Timestamp>) -> Result<(
     for (id, at) in tokens {
         tx.sql.execute("UPDATE tokens SET last_used_at = ?2 WHERE id = ?1", params![id.as_str(), *at])?;
     }
-    // It is shown from the snapshot.
-    tx.touched.snapshot = true;
     Ok(())
 }
 

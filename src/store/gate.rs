@@ -57,6 +57,7 @@ const ACTIVE_SYNC_OFF: u8 = 8;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Rare {
     offer: Option<Offer>,
+    declined: Option<Application>,
     wipe: Option<Wipe>,
     device_access: Option<DeviceAccess>,
 }
@@ -224,6 +225,7 @@ impl GateMap {
         let provisioning = &partnership.provisioning;
         let rare = Rare {
             offer: provisioning.offer.clone(),
+            declined: provisioning.declined,
             wipe: partnership.wipe.clone().filter(Wipe::stands),
             device_access: partnership.device_access.clone(),
         };
@@ -241,7 +243,7 @@ impl GateMap {
             first_at: short(partnership.first_sync_at),
             last_at: partnership.last_attempt_at.map_or(0, short),
             version: applied.map_or(Version::V2_5, |applied| applied.document.version),
-            application: provisioning.application(),
+            application: applied.map(|applied| applied.application).unwrap_or_default(),
             access: partnership.access_state,
             flags: flag(HAS_APPLIED, applied.is_some())
                 | flag(IS_DESCRIBED, partnership.information_at.is_some())
@@ -271,6 +273,7 @@ impl GateMap {
         Partnership {
             provisioning: Provisioning {
                 offer: rare.offer,
+                declined: rare.declined,
                 applied,
                 asked_at: long(record.asked_at),
                 told_to_describe: has(TOLD_TO_DESCRIBE),

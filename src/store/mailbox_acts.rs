@@ -8,7 +8,7 @@ use super::rows::{self, to_json};
 use super::snapshot::{MailboxRecord, MembersKind};
 use super::sql::{Value, params};
 use super::transaction::Tx;
-use crate::config::limits::{MAILBOX_DEVICE_IDS_MAX, MEMBERS_MAX};
+use crate::config::limits::MEMBERS_MAX;
 use crate::logic::eas::Mailbox;
 use crate::logic::policy::PolicyName;
 use crate::logic::policy::access::MailboxSettings;
@@ -47,11 +47,14 @@ impl Store {
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn change_mailbox(&self, by: &By, mailbox: Mailbox, read_revision: u64, edit: MailboxEdit) -> Result<MailboxRecord, StoreError> {
-        let ids = edit.settings.as_ref().map_or(0, |settings| settings.allowed_device_ids.len().max(settings.blocked_device_ids.len()));
-        if ids > MAILBOX_DEVICE_IDS_MAX {
-            return Err(StoreError::Full(format!("a mailbox has at most {MAILBOX_DEVICE_IDS_MAX} device ids on a list")));
-        }
+    pub async fn change_mailbox(
+        &self,
+        by: &By,
+        mailbox: Mailbox,
+        read_revision: u64,
+        edit: MailboxEdit,
+    ) -> Result<MailboxRecord, StoreError> {
+        edit.settings.as_ref().map_or(Ok(()), MailboxSettings::check)?;
         let deed = Deed::new("mailbox change").mailbox(&mailbox).detail(told(&edit));
         self.act(by, deed, move |tx| {
             let mut record = load(tx, &mailbox)?;
@@ -183,7 +186,8 @@ fn told(edit: &MailboxEdit) -> String {
 }
 
 fn load(tx: &mut Tx<'_>, mailbox: &Mailbox) -> Result<MailboxRecord, StoreError> {
-    let statement = "SELECT m.revision, p.name, m.settings FROM mailboxes m LEFT JOIN policies p ON p.folded = m.policy WHERE m.mailbox = ?1";
+    let statement =
+        "SELECT m.revision, p.name, m.settings FROM mailboxes m LEFT JOIN policies p ON p.folded = m.policy WHERE m.mailbox = ?1";
     let rows = tx.sql.query(statement, params![mailbox.as_str()])?;
     let Some(row) = rows.first() else { return Ok(MailboxRecord::default()) };
     let policy = row.some_text(1)?.map(|name| PolicyName::new(name).map_err(|_| rows::strange("a policy's name"))).transpose()?;

@@ -125,7 +125,7 @@ impl Store {
         let (opened, is_open) = oneshot::channel();
         let left = writer::start(place.clone(), shared.clone(), opened).map_err(no_thread)?;
         is_open.await.unwrap_or_else(|_| Err(OpenError::Database("its thread ended".into())))?;
-        let reader = reader::start(place).map_err(no_thread)?;
+        let reader = reader::start(place, shared.clone()).map_err(no_thread)?;
         Ok(Store(Arc::new(Handle { shared, reader, writer_left: tokio::sync::Mutex::new(Some(left)) })))
     }
 
@@ -181,13 +181,7 @@ impl Store {
 
     /// Changes of a device that must not be forgotten: in effect at once, and on the disk when the future says [`Recorded::Saved`]. With
     /// the database away it ends at once, otherwise within two seconds. Dropping the future changes nothing.
-    pub async fn record(
-        &self,
-        mailbox: &Mailbox,
-        device_id: &DeviceId,
-        device_type: &DeviceType,
-        changes: Vec<DeviceChange>,
-    ) -> Recorded {
+    pub async fn record(&self, mailbox: &Mailbox, device_id: &DeviceId, device_type: &DeviceType, changes: Vec<DeviceChange>) -> Recorded {
         if changes.is_empty() {
             return Recorded::Saved;
         }

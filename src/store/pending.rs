@@ -118,7 +118,14 @@ impl Queues {
     }
 
     /// Merges what was seen into what waits.
-    pub(super) fn note(&mut self, key: Key, who: (&Mailbox, &DeviceId), attempt: &Attempt<'_>, seen: Seen, now: Timestamp) -> Result<(), Full> {
+    pub(super) fn note(
+        &mut self,
+        key: Key,
+        who: (&Mailbox, &DeviceId),
+        attempt: &Attempt<'_>,
+        seen: Seen,
+        now: Timestamp,
+    ) -> Result<(), Full> {
         let is_full = self.facts.len() >= STORE_FACTS_MAX;
         let facts = match self.facts.entry(key) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),

@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::rows::{from_json, to_json};
 use super::sql::{Sql, SqlError, params};
 use super::transaction::Tx;
-use crate::config::limits::{ACCESS_RULES_MAX, POLICIES_MAX};
+use crate::config::limits::POLICIES_MAX;
 use crate::logic::policy::access::Rules;
 use crate::logic::policy::{Changes, PoliciesError, Policy, PolicyName};
 
@@ -85,9 +85,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; there are too many.
     pub async fn set_rules(&self, by: &By, rules: Rules, read_revision: u64) -> Result<u64, StoreError> {
-        if rules.rules.len() > ACCESS_RULES_MAX {
-            return Err(StoreError::Full(format!("there may be {ACCESS_RULES_MAX} access rules")));
-        }
+        rules.check()?;
         let deed = Deed::new("access rules").detail(format!("{} rules, otherwise {:?}", rules.rules.len(), rules.default));
         self.act(by, deed, move |tx| {
             let revision = save_single(tx, "access_rules", read_revision, &to_json(&rules)?)?;

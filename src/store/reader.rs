@@ -1,16 +1,22 @@
 //! The one thread that only reads: lists, searches, one device in full. It has a connection of its own, so that a long list keeps no act
 //! of an administrator waiting.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::place::Place;
+use super::shared::Shared;
 use super::sql::{Fault, Sql, SqlError};
 use crate::config::limits::STORE_JOBS_MAX;
 
 /// Connecting again is tried this often, however many ask.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// A connection that was not used this long is looked at before it is.
+const IDLE: Duration = Duration::from_secs(1);
 
 type Question = Box<dyn FnOnce(Result<&mut dyn Sql, &SqlError>) -> Option<Fault> + Send>;
 
@@ -18,9 +24,9 @@ type Question = Box<dyn FnOnce(Result<&mut dyn Sql, &SqlError>) -> Option<Fault>
 pub(super) struct Reader(SyncSender<Question>);
 
 /// Starts the thread; it ends with the last [`Reader`].
-pub(super) fn start(place: Place) -> std::io::Result<Reader> {
+pub(super) fn start(place: Place, shared: Arc<Shared>) -> std::io::Result<Reader> {
     let (ask, questions) = sync_channel(STORE_JOBS_MAX);
-    std::thread::Builder::new().name("store-reader".into()).spawn(move || run(&place, &questions))?;
+    std::thread::Builder::new().name("store-reader".into()).spawn(move || run(&place, &shared, &questions))?;
     Ok(Reader(ask))
 }
 
@@ -51,11 +57,20 @@ impl Reader {
     }
 }
 
-fn run(place: &Place, questions: &Receiver<Question>) {
+fn run(place: &Place, shared: &Shared, questions: &Receiver<Question>) {
     let mut sql: Option<Box<dyn Sql>> = None;
+    let mut used_at = Instant::now();
     let mut failure: Option<(Instant, SqlError)> = None;
     for question in questions {
-        if sql.is_none() && failure.as_ref().is_none_or(|(at, _)| at.elapsed() >= RETRY) {
+        // One that was idle may have been closed since; the question must not be the one to find out.
+        let is_idle = used_at.elapsed() >= IDLE;
+        if is_idle && sql.as_deref_mut().is_some_and(|sql| sql.query("SELECT generation FROM store_state", &[]).is_err()) {
+            sql = None;
+        }
+        used_at = Instant::now();
+        // The writer knows first when the database is back.
+        let is_worth_trying = |at: Instant| at.elapsed() >= RETRY || shared.connected.load(Ordering::Acquire);
+        if sql.is_none() && failure.as_ref().is_none_or(|(at, _)| is_worth_trying(*at)) {
             match place.connect_to_read() {
                 Ok(connected) => (sql, failure) = (Some(connected), None),
                 Err(error) => failure = Some((Instant::now(), error)),

@@ -58,7 +58,9 @@ impl Writer {
         let rows = sql.query("SELECT key_mark FROM store_state WHERE id = 1", &[])?;
         let known = rows.first().map(|row| row.some_text(0)).transpose()?.flatten();
         if known.is_some_and(|known| known != mark) {
-            tracing::error!("store.key_file is not the one the recovery passwords were stored with: they cannot be shown until it is restored");
+            tracing::error!(
+                "store.key_file is not the one the recovery passwords were stored with: they cannot be shown until it is restored"
+            );
         }
         Ok(())
     }
@@ -118,7 +120,10 @@ impl Writer {
         for row in &removed {
             let mailbox = Mailbox::normalise(row.text(0)?, None, false);
             if let (Some(mailbox), Ok(device_id)) = (mailbox, DeviceId::new(row.text(1)?.as_bytes())) {
-                self.shared.gate.remove(&mailbox, &device_id);
+                let gate = &self.shared.gate;
+                gate.remove(&mailbox, &device_id);
+                // What was seen before must not bring it back.
+                self.shared.inbox.lock().facts.remove(&gate.key(&mailbox, &device_id));
             }
         }
         let mut after = 0;
@@ -202,7 +207,7 @@ impl Writer {
         }
         self.transact(|tx| {
             let page: Vec<Stored> = tx.sql.query(&statement, params![due])?.iter().map(rows::read).collect::<Result<_, _>>()?;
-            page.into_iter().try_for_each(|stored| decide_one(tx, stored))
+            decide(tx, page)
         })
     }
 }
@@ -217,21 +222,24 @@ fn decide_page(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     }
     let page = rows::page_after(tx.sql, after, PAGE)?;
     let next = page.last().map(|last| last.id).filter(|_| page.len() as u64 == PAGE);
-    for stored in page {
-        decide_one(tx, stored)?;
-    }
+    decide(tx, page)?;
     tx.sql.execute("UPDATE store_state SET decide_after = ?1 WHERE id = 1", params![next])?;
     Ok(())
 }
 
-fn decide_one(tx: &mut Tx<'_>, stored: Stored) -> Result<(), StoreError> {
-    let mut partnership = stored.partnership;
-    let before = (partnership.access_state, partnership.access_why.clone());
-    tx.decide_by_snapshot(&mut partnership);
-    if before == (partnership.access_state, partnership.access_why.clone()) {
-        return Ok(());
+/// Saves those that are decided otherwise than before.
+fn decide(tx: &mut Tx<'_>, page: Vec<Stored>) -> Result<(), StoreError> {
+    let mut changed = Vec::new();
+    for mut partnership in page.into_iter().map(|stored| stored.partnership) {
+        let before = (partnership.access_state, partnership.access_why.clone());
+        tx.decide_by_snapshot(&mut partnership);
+        if before != (partnership.access_state, partnership.access_why.clone()) {
+            changed.push(partnership);
+        }
     }
-    tx.save(partnership)
+    rows::save_many(tx.sql, &changed, tx.generation)?;
+    tx.touched.saved.extend(changed);
+    Ok(())
 }
 
 /// Where in the queue each device's changes wait.

@@ -62,8 +62,9 @@ impl Health {
             ));
         }
         let waiting = self.changes + self.seen;
-        (!self.is_connected)
-            .then(|| format!("the database is away: devices are served from memory, {waiting} facts wait for it, administrators have to wait"))
+        (!self.is_connected).then(|| {
+            format!("the database is away: devices are served from memory, {waiting} facts wait for it, administrators have to wait")
+        })
     }
 }
 

@@ -30,6 +30,14 @@ pub(super) fn load(sql: &mut dyn Sql, mailbox: &Mailbox, device_id: &DeviceId) -
     sql.query(&statement, params![mailbox.as_str(), device_id.as_str()])?.first().map(read).transpose()
 }
 
+/// Many devices' rows, in the order asked for.
+pub(super) fn load_many(sql: &mut dyn Sql, names: &[(&Mailbox, &DeviceId)]) -> Result<Vec<Option<Partnership>>, SqlError> {
+    let statement = format!("SELECT {COLUMNS} FROM devices WHERE mailbox = ?1 AND device_id = ?2");
+    let names: Vec<Vec<Value>> = names.iter().map(|(mailbox, device_id)| params![mailbox.as_str(), device_id.as_str()].to_vec()).collect();
+    let one = |rows: Vec<Row>| Ok(rows.first().map(read).transpose()?.map(|stored| stored.partnership));
+    sql.query_many(&statement, &names)?.into_iter().map(one).collect()
+}
+
 /// A page of all devices, by id.
 pub(super) fn page_after(sql: &mut dyn Sql, id: u64, count: u64) -> Result<Vec<Stored>, SqlError> {
     let statement = format!("SELECT {COLUMNS} FROM devices WHERE id > ?1 ORDER BY id LIMIT ?2");
@@ -73,7 +81,7 @@ pub(super) fn read(row: &Row) -> Result<Stored, SqlError> {
 }
 
 /// Writes everything but what is merely seen; a new row has that too. The recovery password itself is written apart.
-pub(super) fn save(sql: &mut dyn Sql, partnership: &Partnership, generation: u64) -> Result<(), SqlError> {
+pub(super) fn save_many(sql: &mut dyn Sql, partnerships: &[Partnership], generation: u64) -> Result<(), SqlError> {
     const SAVE: &str = "INSERT INTO devices (mailbox, device_id, generation, revision, device_type, user_agent, version, information, \
          information_words, information_at, first_sync_at, last_attempt_at, last_success_at, last_sync_status, last_heartbeat_s, folders_synced, \
          provisioning, policy, wipe, wipe_state, device_access, access_state, access_why, recovery_password_at) \
@@ -84,37 +92,39 @@ pub(super) fn save(sql: &mut dyn Sql, partnership: &Partnership, generation: u64
          provisioning = excluded.provisioning, policy = excluded.policy, wipe = excluded.wipe, wipe_state = excluded.wipe_state, \
          device_access = excluded.device_access, access_state = excluded.access_state, access_why = excluded.access_why, \
          recovery_password_at = excluded.recovery_password_at";
-    let p = partnership;
+    let rows: Result<Vec<_>, SqlError> = partnerships.iter().map(|partnership| values(partnership, generation)).collect();
+    sql.execute_many(SAVE, &rows?)
+}
+
+/// In the order of the statement above.
+fn values(p: &Partnership, generation: u64) -> Result<Vec<Value>, SqlError> {
     let applied = p.provisioning.applied.as_ref().map(|applied| applied.document.policy.folded().to_owned());
-    sql.execute(
-        SAVE,
-        params![
-            p.mailbox.as_str(),
-            p.device_id.as_str(),
-            generation,
-            p.device_type.as_str(),
-            p.user_agent.as_deref(),
-            p.version.map(|version| version.to_string()),
-            to_json(&p.information)?,
-            words(&p.information),
-            p.information_at,
-            p.first_sync_at,
-            p.last_attempt_at,
-            p.last_success_at,
-            p.last_sync_status,
-            p.last_heartbeat_s,
-            p.folders_synced,
-            to_json(&p.provisioning)?,
-            applied,
-            p.wipe.as_ref().map(to_json).transpose()?,
-            p.wipe.as_ref().map(|wipe| wipe.state.name()),
-            p.device_access.as_ref().map(to_json).transpose()?,
-            p.access_state.name(),
-            to_json(&p.access_why)?,
-            p.recovery_password_at,
-        ],
-    )
-    .map(drop)
+    Ok(params![
+        p.mailbox.as_str(),
+        p.device_id.as_str(),
+        generation,
+        p.device_type.as_str(),
+        p.user_agent.as_deref(),
+        p.version.map(|version| version.to_string()),
+        to_json(&p.information)?,
+        words(&p.information),
+        p.information_at,
+        p.first_sync_at,
+        p.last_attempt_at,
+        p.last_success_at,
+        p.last_sync_status,
+        p.last_heartbeat_s,
+        p.folders_synced,
+        to_json(&p.provisioning)?,
+        applied,
+        p.wipe.as_ref().map(to_json).transpose()?,
+        p.wipe.as_ref().map(|wipe| wipe.state.name()),
+        p.device_access.as_ref().map(to_json).transpose()?,
+        p.access_state.name(),
+        to_json(&p.access_why)?,
+        p.recovery_password_at,
+    ]
+    .to_vec())
 }
 
 /// Stores, or deletes, the sealed password of a device that has a row.
@@ -188,5 +198,8 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, SqlError> 
 }
 
 pub(super) fn strange(what: &str) -> SqlError {
-    SqlError { fault: Fault::Refused, message: format!("{what} in the database is not as pushgate writes it: the database was changed by hand") }
+    SqlError {
+        fault: Fault::Refused,
+        message: format!("{what} in the database is not as pushgate writes it: the database was changed by hand"),
+    }
 }

@@ -80,7 +80,8 @@ impl Snapshot {
     pub(super) fn load(sql: &mut dyn Sql, generation: u64) -> Result<Self, SqlError> {
         let mut this = Snapshot { generation, ..Snapshot::default() };
         let names = this.load_policies(sql)?;
-        let named = |folded: Option<&str>| folded.map(|folded| names.get(folded).cloned().ok_or_else(|| strange("a policy's name"))).transpose();
+        let named =
+            |folded: Option<&str>| folded.map(|folded| names.get(folded).cloned().ok_or_else(|| strange("a policy's name"))).transpose();
         for row in sql.query("SELECT mailbox, revision, policy, settings FROM mailboxes ORDER BY mailbox", &[])? {
             let mailbox = mailbox(row.text(0)?)?;
             let policy = named(row.some_text(2)?)?;

@@ -161,8 +161,11 @@ impl Store {
     }
 
     /// All tokens, the revoked ones too, by id.
-    pub fn tokens(&self) -> Vec<Token> {
-        self.snapshot().tokens.values().cloned().collect()
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        self.read(|sql| Ok(load(sql)?.into_values().collect())).await
     }
 
     /// Takes a token out of use, at once.

@@ -43,7 +43,7 @@ impl Tx<'_> {
     }
 
     pub(super) fn save(&mut self, partnership: Partnership) -> Result<(), StoreError> {
-        rows::save(self.sql, &partnership, self.generation)?;
+        rows::save_many(self.sql, std::slice::from_ref(&partnership), self.generation)?;
         self.touched.saved.push(partnership);
         Ok(())
     }

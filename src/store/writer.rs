@@ -38,7 +38,11 @@ pub(super) struct Writer {
 }
 
 /// Starts the thread; tables are made and everything is loaded when the answer comes.
-pub(super) fn start(place: Place, shared: Arc<Shared>, opened: oneshot::Sender<Result<(), OpenError>>) -> std::io::Result<oneshot::Receiver<()>> {
+pub(super) fn start(
+    place: Place,
+    shared: Arc<Shared>,
+    opened: oneshot::Sender<Result<(), OpenError>>,
+) -> std::io::Result<oneshot::Receiver<()>> {
     let (leaving, left) = oneshot::channel();
     let thread = std::thread::Builder::new().name("store-writer".into());
     thread
@@ -101,6 +105,11 @@ impl Writer {
             }
             self.report();
             if is_closing {
+                let queues = self.shared.inbox.lock();
+                if !queues.changes.is_empty() || !queues.facts.is_empty() {
+                    let (changes, seen) = (queues.changes.len(), queues.facts.len());
+                    tracing::error!(changes, seen, "the database did not take what devices did before pushgate left: it is lost");
+                }
                 break;
             }
         }
@@ -194,6 +203,10 @@ impl Writer {
                 self.look_after_connection();
                 let is_uncertain = is_committing && self.sql.is_none();
                 Err(if is_uncertain { StoreError::Uncertain(message) } else { StoreError::Unavailable(message) })
+            }
+            Err(StoreError::Broken(message)) => {
+                metrics::counter!(STORE_ERRORS_TOTAL.name, "what" => "write").increment(1);
+                Err(StoreError::Broken(message))
             }
             Err(error) => Err(error),
         }

@@ -85,7 +85,7 @@ pub const FOLDER_LISTS_UNREADABLE_TOTAL: Metric = metric(
     Kind::Counter,
     Unit::Count,
     &[],
-    "Answers to FolderSync that could not be read: their devices are woken by class instead of by folder name until one can.",
+    "Answers to FolderSync and its kin that could not be read: their devices are woken by class instead of by folder name until one can.",
 );
 /// From notification to answer.
 pub const WAKE_SECONDS: Metric = metric(
@@ -218,14 +218,6 @@ pub const INTERNAL_REQUESTS_TOTAL: Metric = metric(
     &[("route", "path as routed, or other"), ("status", "HTTP status")],
     "Requests to the internal address.",
 );
-/// What found no room in a lot's inbox.
-pub const INBOX_FULL_TOTAL: Metric = metric(
-    "pushgate_inbox_full_total",
-    Kind::Counter,
-    Unit::Count,
-    &[("note", "change: its lot asks the backend about all its devices, paced; lesson: one device is asked about once more")],
-    "Changes and lessons that found no room in a lot's inbox (limits.inbox_max).",
-);
 /// What waits for the database.
 pub const STORE_QUEUE_LENGTH: Metric = metric(
     "pushgate_store_queue_length",
@@ -251,8 +243,13 @@ pub const STORE_ERRORS_TOTAL: Metric = metric(
     "Failures of the database.",
 );
 /// Whether the database answers.
-pub const STORE_CONNECTED: Metric =
-    metric("pushgate_store_connected", Kind::Gauge, Unit::Count, &[], "1 while the database answers, 0 while devices are served from memory.");
+pub const STORE_CONNECTED: Metric = metric(
+    "pushgate_store_connected",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "1 while the database answers, 0 while devices are served from memory.",
+);
 /// Facts given up.
 pub const STORE_DROPPED_TOTAL: Metric = metric(
     "pushgate_store_dropped_total",
@@ -263,6 +260,14 @@ pub const STORE_DROPPED_TOTAL: Metric = metric(
 );
 /// Devices known.
 pub const STORE_DEVICES: Metric = metric("pushgate_store_devices", Kind::Gauge, Unit::Count, &[], "Partnerships known.");
+/// What found no room in a lot's inbox.
+pub const INBOX_FULL_TOTAL: Metric = metric(
+    "pushgate_inbox_full_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("note", "change: its lot asks the backend about all its devices, paced; lesson: one device is asked about once more")],
+    "Changes and lessons that found no room in a lot's inbox (limits.inbox_max).",
+);
 /// Which version runs.
 pub const BUILD_INFO: Metric = metric(
     "pushgate_build_info",
@@ -297,13 +302,13 @@ pub const ALL: &[Metric] = &[
     FEED_SECONDS,
     CANARY_MISSING_TOTAL,
     INTERNAL_REQUESTS_TOTAL,
-    INBOX_FULL_TOTAL,
     STORE_QUEUE_LENGTH,
     STORE_FLUSH_SECONDS,
     STORE_ERRORS_TOTAL,
     STORE_CONNECTED,
     STORE_DROPPED_TOTAL,
     STORE_DEVICES,
+    INBOX_FULL_TOTAL,
     BUILD_INFO,
 ];
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pushgate::config::limits::{STORE_CHANGES_MAX, STORE_FACTS_MAX};
 use pushgate::config::{self, Secret, StoreUrl};
 use pushgate::logic::eas::PolicyKey;
 use pushgate::logic::policy::provisioning::{Offer, Provisioning, Sent};
@@ -69,6 +70,30 @@ fn with_the_database_away_devices_are_served_and_what_they_do_is_written_later()
         store.create_policy(&anna(), name("Other"), crate::scene::settings(&[])).await.unwrap();
         assert_eq!(store.health().dropped, 0);
         store.close().await;
+    });
+}
+
+#[test]
+fn memory_for_what_waits_is_bounded_and_the_bound_is_said() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Server::new(&[], |_| ());
+        let store = Store::open(&settings_for(server.url("postgres"), folder.path())).await.unwrap();
+        server.stop();
+        eventually("it is noticed", async || !store.health().is_connected).await;
+        let (hew, kind) = (mailbox("hew"), phone());
+        let devices = STORE_FACTS_MAX + 50;
+        for n in 0..devices {
+            store.note(&hew, &device_id(&format!("d{n}")), &attempt(&kind), Seen::Attempt);
+        }
+        let health = store.health();
+        assert_eq!((health.seen, health.changes), (STORE_FACTS_MAX, STORE_CHANGES_MAX));
+        // Of what was seen, and of the first contacts.
+        assert_eq!(health.dropped, 50 + (devices - STORE_CHANGES_MAX) as u64);
+        assert!(health.is_full && health.trouble().unwrap().contains("memory for it is full"), "{health:?}");
+        assert_eq!(store.devices_of(&hew) as usize, devices, "in effect all the same");
+        let more = store.record(&hew, &device_id("d0"), &kind, vec![DeviceChange::WipeSent]).await;
+        assert_eq!(more, Recorded::InMemoryOnly);
     });
 }
 

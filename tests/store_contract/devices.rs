@@ -26,11 +26,12 @@ async fn what_is_seen_is_written_within_the_flush_time(database: Database) {
     eventually("the heartbeat is written", async || stored().await.is_some_and(|device| device.last_heartbeat_s == Some(900))).await;
     let first = stored().await.unwrap();
     assert_eq!((first.last_sync_status, first.last_success_at, first.folders_synced), (Some(3), None, 7));
-    assert_eq!((first.user_agent.as_deref(), first.version), (Some("Apple-iPhone/1.0"), Some(Version::V14_1)));
+    assert_eq!((first.user_agent.as_deref(), first.version), (Some("Apple-iPhone/1.0"), Some(Version::V16_1)));
     tells(Seen::Synced(1));
     eventually("the success is written", async || stored().await.is_some_and(|device| device.last_success_at.is_some())).await;
     let second = stored().await.unwrap();
-    let kept = Partnership { last_attempt_at: second.last_attempt_at, last_success_at: second.last_success_at, last_sync_status: None, ..first };
+    let kept =
+        Partnership { last_attempt_at: second.last_attempt_at, last_success_at: second.last_success_at, last_sync_status: None, ..first };
     assert_eq!(second, kept, "what was not seen again stays");
 }
 
@@ -70,6 +71,7 @@ async fn keys_survive_a_restart(database: Database) {
             application: Application::PartiallyApplied,
             document,
         }),
+        declined: Some(Application::NotApplied),
         asked_at: Some(Timestamp(1_795_379_001)),
         told_to_describe: true,
     };

@@ -1,4 +1,4 @@
-//! SQLite on a disk that is full: a file system of a few megabytes where the tests may mount one, else a limit of the database's pages.
+//! SQLite on a disk that is full: a file system of two megabytes.
 
 use pushgate::config::{Secret, StoreUrl};
 use pushgate::store::{DeviceChange, Recorded, Seen, Store, StoreError};
@@ -12,7 +12,7 @@ impl SmallDisk {
     fn mount() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path()).status();
-        assert!(mounted.is_ok_and(|status| status.success()), "mounting a small tmpfs needs root: run this test as root");
+        assert!(mounted.is_ok_and(|status| status.success()), "a small tmpfs can be mounted");
         SmallDisk(folder)
     }
 }
@@ -26,6 +26,14 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_is_an_error_and_nothing_is_half_saved() {
+    if !crate::postgres::is_root() {
+        // Whoever may not mount is root of a namespace of their own.
+        let mut again = std::process::Command::new("unshare");
+        again.args(["--map-root-user", "--mount", "--"]).arg(std::env::current_exe().unwrap());
+        let status = again.args(["--exact", "disk_full::a_full_disk_is_an_error_and_nothing_is_half_saved"]).status().unwrap();
+        assert!(status.success(), "needs root, or user namespaces");
+        return;
+    }
     run(async {
         let disk = SmallDisk::mount();
         let path = disk.0.path().join("store.db");

@@ -45,7 +45,8 @@ async fn act(store: &Store, say: &mut impl Write) {
     writeln!(say, "policy {revision}").unwrap();
     let (hew, kind) = (mailbox("hew"), phone());
     let id = device_id(&format!("d{revision}"));
-    let document = Sent { policy: name("Strict"), revision, version: Version::V14_1, hash: DocumentHash(revision), at: Timestamp(revision) };
+    let document =
+        Sent { policy: name("Strict"), revision, version: Version::V14_1, hash: DocumentHash(revision), at: Timestamp(revision) };
     let key = PolicyKey(revision as u32);
     let applied = Applied { key, temporary_key: key, application: Application::AppliedInFull, document };
     let change = DeviceChange::Provisioned(Provisioning { applied: Some(applied), ..Default::default() });
@@ -120,10 +121,8 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost() {
 }
 
 fn check(folder: &Path, acknowledged: &HashMap<String, u64>, round: u32) {
-    let integrity: String = rusqlite::Connection::open(folder.join("store.db"))
-        .unwrap()
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let integrity: String =
+        rusqlite::Connection::open(folder.join("store.db")).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(integrity, "ok", "round {round}");
     run(async {
         let store = Store::open(&settings_in(folder)).await.unwrap();

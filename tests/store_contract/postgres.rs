@@ -41,7 +41,9 @@ impl Server {
         let mut command = unprivileged(&program("postgres"));
         command.arg("-D").arg(self.folder.join("data")).args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
         command.args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200"]);
-        self.options.iter().for_each(|option| drop(command.args(["-c", option])));
+        for option in &self.options {
+            command.args(["-c", option]);
+        }
         self.process = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let started = Instant::now();
         while by_hand(&self.url("postgres"), "SELECT 1").is_err() {
@@ -82,6 +84,7 @@ pub fn new_database() -> String {
     format!("postgres://postgres@127.0.0.1:{port}/{name}")
 }
 
+#[expect(clippy::zombie_processes, reason = "it ends after this process")]
 /// On a thread that lives as long as this process: the server ends when that thread does. Its folder goes with a process that waits for it.
 fn start_shared() -> u16 {
     let (tell, told) = std::sync::mpsc::sync_channel(1);
@@ -115,7 +118,7 @@ pub fn by_hand(url: &str, sql: &str) -> Result<(), String> {
     work.join().unwrap()
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 

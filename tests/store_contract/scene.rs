@@ -49,9 +49,7 @@ impl Database {
     /// Statements by another program.
     pub fn by_hand(&self, sql: &str) -> Result<(), String> {
         match &self.url {
-            StoreUrl::Sqlite(path) => {
-                rusqlite::Connection::open(path).unwrap().execute_batch(sql).map_err(|error| error.to_string())
-            }
+            StoreUrl::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).map_err(|error| error.to_string()),
             StoreUrl::Postgres(url) => postgres::by_hand(url.reveal(), sql),
         }
     }
@@ -98,7 +96,7 @@ pub fn settings(pairs: &[(&str, &str)]) -> Changes {
 }
 
 pub fn attempt(device_type: &DeviceType) -> Attempt<'_> {
-    Attempt { version: Version::V14_1, device_type, user_agent: Some("Apple-iPhone/1.0") }
+    Attempt { version: Version::V16_1, device_type, user_agent: Some("Apple-iPhone/1.0") }
 }
 
 /// A device that has come once.

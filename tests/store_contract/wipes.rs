@@ -34,7 +34,8 @@ async fn an_order_to_erase_is_heard_sent_acknowledged_and_survives(database: Dat
     let page = store.devices(acknowledged, 0, 10).await.unwrap();
     let wipe = page.devices[0].partnership.wipe.as_ref().unwrap();
     assert!(wipe.sent_at.is_some() && wipe.acknowledged_at.is_some() && wipe.acknowledged_with_credentials);
-    let acts: Vec<_> = store.audit_trail(AuditFilter::default(), None, 9).await.unwrap().into_iter().map(|entry| (entry.act, entry.actor)).collect();
+    let acts: Vec<_> =
+        store.audit_trail(AuditFilter::default(), None, 9).await.unwrap().into_iter().map(|entry| (entry.act, entry.actor)).collect();
     let told = [("wipe acknowledged", "the device"), ("wipe sent", "the device"), ("wipe order", "anna"), ("wipe order", "anna")];
     assert_eq!(acts, told.map(|(act, actor)| (act.to_owned(), actor.to_owned())));
 }

@@ -56,6 +56,8 @@ pub struct Folder {
 pub struct FolderType(pub u8);
 
 impl FolderType {
+    /// Not said (FolderUpdate names none): a folder that is known stays what it is.
+    pub const UNSAID: FolderType = FolderType(0);
     /// The default Inbox.
     pub const INBOX: FolderType = FolderType(2);
     /// The default Calendar.

@@ -64,6 +64,9 @@ pub(super) trait Sql {
     /// is then to be rolled back.
     fn execute_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<(), SqlError>;
 
+    /// One statement with many rows of parameters, as above; the rows that each gives.
+    fn query_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, SqlError>;
+
     /// One statement; the rows it gives, all of them: callers page.
     fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError>;
 }

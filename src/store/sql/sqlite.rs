@@ -69,6 +69,10 @@ impl Sql for Sqlite {
         Ok(())
     }
 
+    fn query_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<Vec<Vec<Row>>, SqlError> {
+        rows.iter().map(|params| self.query(sql, params)).collect()
+    }
+
     fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
         let mut statement = self.0.prepare_cached(sql)?;
         let count = statement.column_count();
@@ -107,9 +111,13 @@ impl From<rusqlite::Error> for SqlError {
     fn from(error: rusqlite::Error) -> Self {
         let fault = match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => Fault::Busy,
-            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig | ErrorCode::ParameterOutOfRange | ErrorCode::Unknown) => {
-                Fault::Refused
-            },
+            Some(
+                ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ParameterOutOfRange
+                | ErrorCode::Unknown,
+            ) => Fault::Refused,
             Some(_) => Fault::Lost,
             None => Fault::Refused,
         };

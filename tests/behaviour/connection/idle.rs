@@ -65,7 +65,7 @@ async fn a_connection_that_stays_idle_too_long_is_closed_with_a_goodbye() {
     let mut line = gateway.line().await;
     line.ask(http("OPTIONS", "/Microsoft-Server-ActiveSync")).await;
     line.ends().await;
-    assert_eq!(gateway.status().await.connections, 0);
+    until("no connection", async || gateway.status().await.connections == 0).await;
 }
 
 #[tokio::test]

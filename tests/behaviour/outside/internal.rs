@@ -142,8 +142,10 @@ async fn gauges_follow_what_is_held() {
     assert_eq!(status.lots.iter().map(|lot| lot.devices).sum::<usize>(), 1);
     gateway.notify(mailbox("hew").folder("INBOX")).await;
     phone.answer().await;
+    // A lot shows its figures when its turn ends, which may be just after the answer.
+    until("nothing held", async || gateway.status().await.held == 0).await;
     let status = gateway.status().await;
-    assert_eq!((status.held, status.wakes_total, status.notifications_total), (0, 1, 1));
+    assert_eq!((status.wakes_total, status.notifications_total), (1, 1));
     assert!(status.wake_p99_ms.is_some_and(|ms| ms < 1_000.0), "{:?}", status.wake_p99_ms);
 }
 

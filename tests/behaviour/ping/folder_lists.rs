@@ -1,5 +1,6 @@
 //! Which folder a source means by a name, when the list that says so could not be read.
 
+use pushgate::logic::eas::folder_change::{FolderAnswer, FolderCommand, FolderOrder, FolderRequest};
 use pushgate::logic::eas::folder_sync::{Folder, FolderChange, FolderSyncAnswer, FolderSyncRequest, FolderType};
 use pushgate::logic::eas::sync::{SyncAnswer, SyncCollection, SyncRequest, SyncedCollection};
 use pushgate::logic::eas::{Class, Command, FolderId, PingAnswer, PingFolder, PingRequest};
@@ -26,6 +27,10 @@ fn list() -> Vec<u8> {
 fn script(request: &RawRequest) -> Reply {
     if !request.line().contains("Cmd=") {
         return Reply::Send(b"HTTP/1.1 200 OK\r\nMS-Server-ActiveSync: 14.1\r\nContent-Length: 0\r\n\r\n".to_vec());
+    }
+    if request.line().contains("Cmd=FolderUpdate") {
+        let answer = FolderAnswer { command: FolderCommand::Update, status: 1, sync_key: Some("1".into()), id: None };
+        return wbxml(&answer.encode());
     }
     if !request.line().contains("Cmd=FolderSync") {
         let in_step =
@@ -78,5 +83,21 @@ async fn an_unreadable_list_leaves_its_device_to_be_woken_by_class() {
     syncs(&mut line).await;
     is_held(&gateway, &mut line).await;
     gateway.notify(mailbox("hew").folder("Play")).await;
+    assert_eq!(line.answer().await.ping(), PingAnswer::Changes(vec![id("7")]));
+}
+
+#[tokio::test]
+async fn a_folder_that_the_device_renames_is_known_by_its_new_name() {
+    let backend = raw_backend(script).await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    let mut line = gateway.line().await;
+    assert_eq!(asks(&mut line, Command::FolderSync, FolderSyncRequest { sync_key: "0".into() }.encode()).await, 200);
+    for (number, name) in [("6", "Old"), ("7", "Work")] {
+        let order = FolderOrder::Update { id: id(number), parent: id("0"), name: name.into() };
+        assert_eq!(asks(&mut line, Command::FolderUpdate, FolderRequest { sync_key: "1".into(), order }.encode()).await, 200);
+    }
+    syncs(&mut line).await;
+    is_held(&gateway, &mut line).await;
+    gateway.notify(mailbox("hew").folder("Work")).await;
     assert_eq!(line.answer().await.ping(), PingAnswer::Changes(vec![id("7")]));
 }

@@ -6,7 +6,7 @@ use super::entry::{ANOTHERS, Entry, GONE, NESTED, WATCHED};
 use super::owner::{is_anothers, is_shared_root};
 use super::{FolderTable, View, id_of};
 use crate::config::limits::TABLE_FOLDERS_MAX;
-use crate::logic::eas::folder_sync::{Folder, FolderChange};
+use crate::logic::eas::folder_sync::{Folder, FolderChange, FolderType};
 use crate::logic::eas::{Class, FolderId};
 use crate::logic::hold::path;
 
@@ -150,8 +150,13 @@ impl Edit<'_> {
 
     /// Puts a folder where FolderSync says. Returns whether its path is another than before.
     fn place(&mut self, Folder { id, parent, name, kind }: &Folder) -> bool {
+        let known = |id: &str| self.rows.iter().find(|(known, _)| known == id);
+        let kind = match *kind {
+            FolderType::UNSAID => FolderType(known(id.as_str()).map_or(0, |(_, e)| e.folder_type())),
+            kind => kind,
+        };
         let parent = Some(parent.as_str()).filter(|p| *p != "0");
-        let above = parent.map(|parent| self.rows.iter().find(|(known, e)| known == parent && e.flags & GONE == 0).map(|(_, e)| *e));
+        let above = parent.map(|parent| known(parent).filter(|(_, e)| e.flags & GONE == 0).map(|(_, e)| *e));
         let is_shared = match above {
             // The default folders are one's own whatever they are called.
             None => is_shared_root(name) && !(2..=11).contains(&kind.0),

@@ -75,11 +75,12 @@ impl Oracle {
         if std::mem::take(&mut row.is_gone) {
             row.start_over(last);
         }
+        let kind = if folder.kind == FolderType::UNSAID { FolderType(row.kind) } else { folder.kind };
         let is_renamed = row.path.is_some() && row.path != path;
-        let is_other = row.kind != 0 && row.kind != folder.kind.0;
-        let is_other = is_other || (row.class.is_some() && folder.kind.class().is_some() && row.class != folder.kind.class());
-        (row.path, row.kind, row.is_nested) = (path, folder.kind.0, !is_root);
-        row.class = folder.kind.class().or(row.class);
+        let is_other = row.kind != 0 && row.kind != kind.0;
+        let is_other = is_other || (row.class.is_some() && kind.class().is_some() && row.class != kind.class());
+        (row.path, row.kind, row.is_nested) = (path, kind.0, !is_root);
+        row.class = kind.class().or(row.class);
         if is_renamed || is_other {
             row.start_over(last);
         }
@@ -194,11 +195,8 @@ fn id() -> impl Strategy<Value = String> {
 fn folder() -> impl Strategy<Value = Folder> {
     let name = prop_oneof![Just("A"), Just("B"), Just("C")];
     let parent = prop_oneof![3 => Just("0".to_owned()), 1 => id()];
-    (id(), parent, name, prop_oneof![3 => Just(12u8), 1 => Just(8), 1 => Just(18)]).prop_map(|(id, parent, name, kind)| Folder {
-        id: FolderId::new(&id).unwrap(),
-        parent: FolderId::new(&parent).unwrap(),
-        name: name.to_owned(),
-        kind: FolderType(kind),
+    (id(), parent, name, prop_oneof![3 => Just(12u8), 1 => Just(8), 1 => Just(18), 1 => Just(0)]).prop_map(|(id, parent, name, kind)| {
+        Folder { id: FolderId::new(&id).unwrap(), parent: FolderId::new(&parent).unwrap(), name: name.to_owned(), kind: FolderType(kind) }
     })
 }
 
