@@ -16,6 +16,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Status(arguments) => cli::status::run(&arguments),
         Command::Notify(arguments) => cli::notify::run(&arguments),
+        Command::Device(command) => cli::device::run(&command),
+        Command::Policy(command) => cli::policy::run(&command),
         Command::Serve(arguments) => cli::serve::run(&arguments),
         Command::Decode(arguments) => {
             cli::decode::run(&arguments.file.to_string_lossy(), arguments.query).map_err(|error| cli::Failure::Failed(format!("{error:#}")))

@@ -1,5 +1,7 @@
 //! Every command and its flags: the parser and the help come from here.
 
+pub mod administration;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +37,12 @@ pub enum Command {
     Status(Status),
     /// Tell a running gateway that a mailbox changed.
     Notify(Notify),
+    /// Devices: list, show, erase, block.
+    #[command(subcommand)]
+    Device(administration::Device),
+    /// Policies: what devices must apply.
+    #[command(subcommand)]
+    Policy(administration::Policy),
     /// Show a WBXML body or a base64 query in readable form.
     Decode(Decode),
 }

@@ -6,11 +6,16 @@
 pub mod arguments;
 pub mod check;
 mod client;
+mod confirm;
 pub mod decode;
 pub mod demo;
+pub mod device;
+mod listing;
 pub mod notify;
+pub mod policy;
 pub mod serve;
 pub mod status;
+mod table;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -9,11 +9,12 @@ use tokio::net::TcpStream;
 
 use super::sources;
 use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
+use crate::admin::{Acts, Concern};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer};
 use crate::logic::hold::lot::HeldView;
-use crate::logic::hold::{HoldKind, MailboxChange};
+use crate::logic::hold::{HoldKind, MailboxChange, Scope};
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
 use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
@@ -23,6 +24,22 @@ pub(super) struct Sink(pub(super) Lots);
 impl ChangeSink for Sink {
     fn changed(&self, _source: Source, changes: Vec<MailboxChange>) -> Result<Woken, Overloaded> {
         self.0.changed(changes).map(Woken::pending).map_err(|_| Overloaded)
+    }
+}
+
+/// admin → gateway: held devices come and hear what was said of them. A folder list that may have changed brings every device of a mailbox
+/// at once, with Status 7, which is what an act about one of them needs; the others sync their folders once for nothing.
+pub(super) struct LookAgain(pub(super) Lots);
+
+impl Acts for LookAgain {
+    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
+        let mailbox = match concern {
+            Concern::Device(mailbox, _) | Concern::Mailbox(mailbox) => mailbox,
+            // They hear of it when they come next, which is within a heartbeat: all at once would be a storm.
+            Concern::Everybody => return Box::pin(async { 0 }),
+        };
+        let told = self.0.changed(vec![MailboxChange { mailbox, scope: Scope::Hierarchy }]);
+        Box::pin(async { told.map_or(0, |lots| lots.len()) })
     }
 }
 

@@ -58,6 +58,8 @@ impl GatewayBuilder {
     pub async fn start(mut self) -> Gateway {
         let directory = tempfile::tempdir().unwrap();
         self = self.set("internal.token_file", format!("{:?}", directory.path().join("token")));
+        self = self.set("store.url", format!("{:?}", format!("sqlite:{}", directory.path().join("store.db").display())));
+        self = self.set("store.key_file", format!("{:?}", directory.path().join("store.key")));
         let mut text = String::new();
         for (key, value) in &self.keys {
             text += &format!("{key} = {value}\n");
