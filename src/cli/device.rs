@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::arguments::administration::{Device, DeviceList, DevicePlace};
 use super::client::{Ask, Gateway, part, with_query};
 use super::confirm::confirm;
-use super::listing::list_all;
+use super::listing::{self, list_all};
 use super::table::{or_dash, sheet, table};
-use super::{Failure, Outcome, block_on, say};
+use super::{Outcome, block_on};
 use crate::admin::api::devices::{DeviceView, RecoveryPasswordView};
 
 /// Runs one of them.
@@ -79,11 +79,11 @@ fn remove(place: &DevicePlace, yes: bool) -> Outcome {
     let gateway = Gateway::of(&place.reach.target)?;
     block_on(async {
         gateway.send(Ask::new(Method::DELETE, path(place, ""))).await?;
-        say(&if place.reach.json {
-            "{}\n".to_owned()
-        } else {
-            "Removed; if the device syncs again, it makes a new partnership.\n".to_owned()
-        })
+        listing::done(
+            &place.reach,
+            "Removed; if the device syncs again, it makes a new partnership.
+",
+        )
     })
 }
 
@@ -91,13 +91,12 @@ fn recovery_password(place: &DevicePlace) -> Outcome {
     let gateway = Gateway::of(&place.reach.target)?;
     block_on(async {
         let answer = gateway.send(Ask::new(Method::GET, path(place, "/recovery-password"))).await?;
-        let shown: RecoveryPasswordView = answer.read(&gateway)?;
-        say(&if place.reach.json { format!("{}\n", json!(shown)) } else { format!("{}\n", shown.recovery_password) })
+        listing::show(&place.reach, answer.read(&gateway)?, |shown: &RecoveryPasswordView| format!("{}\n", shown.recovery_password))
     })
 }
 
 /// Sends something about one device, and shows the device as it is then.
-fn ask(place: &DevicePlace, method: Method, what: &str, body: Option<Value>, text: impl Fn(&DeviceView) -> String) -> Outcome {
+fn ask(place: &DevicePlace, method: Method, what: &str, body: Option<Value>, text: impl FnOnce(&DeviceView) -> String) -> Outcome {
     let gateway = Gateway::of(&place.reach.target)?;
     block_on(async {
         let ask = Ask::new(method, path(place, what));
@@ -106,12 +105,7 @@ fn ask(place: &DevicePlace, method: Method, what: &str, body: Option<Value>, tex
             None => ask,
         });
         let device: Value = answer.await?.read(&gateway)?;
-        if place.reach.json {
-            return say(&format!("{device}\n"));
-        }
-        let view =
-            serde_json::from_value(device).map_err(|error| Failure::Failed(format!("the gateway is of another version: {error}")))?;
-        say(&text(&view))
+        listing::show(&place.reach, device, text)
     })
 }
 

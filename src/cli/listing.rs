@@ -1,4 +1,4 @@
-//! Lists that come a page at a time, whole.
+//! What the gateway answers, shown: one thing, or a list that comes a page at a time, whole.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -19,10 +19,26 @@ pub(super) fn list_all<T: DeserializeOwned>(reach: &Reach, path: &str, text: imp
         if reach.json {
             return say(&format!("{}\n", json!(items)));
         }
-        let of_another_version = |error| Failure::Failed(format!("the gateway is of another version: {error}"));
-        let items: Vec<T> = serde_json::from_value(items.into()).map_err(of_another_version)?;
+        let items: Vec<T> = understand(items.into())?;
         say(&text(&items))
     })
+}
+
+/// Shows one thing: as JSON, or what `text` makes of it.
+pub(super) fn show<T: DeserializeOwned>(reach: &Reach, thing: Value, text: impl FnOnce(&T) -> String) -> Outcome {
+    if reach.json {
+        return say(&format!("{thing}\n"));
+    }
+    say(&text(&understand(thing)?))
+}
+
+/// Says that something without an answer is done.
+pub(super) fn done(reach: &Reach, text: &str) -> Outcome {
+    say(if reach.json { "{}\n" } else { text })
+}
+
+fn understand<T: DeserializeOwned>(thing: Value) -> Result<T, Failure> {
+    serde_json::from_value(thing).map_err(|error| Failure::Failed(format!("the gateway is of another version: {error}")))
 }
 
 /// All pages.

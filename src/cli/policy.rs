@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::administration::{Policy, PolicySettings, Reach};
 use super::client::{Ask, Gateway, part};
 use super::confirm::confirm;
-use super::listing::list_all;
+use super::listing::{self, list_all};
 use super::table::{sheet, table};
 use super::{Failure, Outcome, block_on, say};
 use crate::admin::api::policies::PolicyView;
@@ -41,11 +41,7 @@ fn show(name: &str, all: bool, reach: &Reach) -> Outcome {
     let gateway = Gateway::of(&reach.target)?;
     block_on(async {
         let answer = gateway.send(Ask::new(Method::GET, path(name))).await?;
-        if reach.json {
-            let policy: Value = answer.read(&gateway)?;
-            return say(&format!("{policy}\n"));
-        }
-        say(&text(&answer.read(&gateway)?, all))
+        listing::show(reach, answer.read(&gateway)?, |policy| text(policy, all))
     })
 }
 
@@ -81,11 +77,7 @@ async fn done(gateway: &Gateway, arguments: &PolicySettings, mut policy: Value) 
         gateway.send(choice).await?;
         policy = gateway.fetch(&path(&arguments.name)).await?;
     }
-    if arguments.reach.json {
-        return say(&format!("{policy}\n"));
-    }
-    let policy = serde_json::from_value(policy).map_err(|error| Failure::Failed(format!("the gateway is of another version: {error}")))?;
-    say(&text(&policy, false))
+    listing::show(&arguments.reach, policy, |policy| text(policy, false))
 }
 
 fn remove(name: &str, yes: bool, reach: &Reach) -> Outcome {
@@ -94,7 +86,7 @@ fn remove(name: &str, yes: bool, reach: &Reach) -> Outcome {
     block_on(async {
         let read = gateway.send(Ask::new(Method::GET, path(name))).await?;
         gateway.send(Ask::new(Method::DELETE, path(name)).if_match(read.etag.clone())).await?;
-        say(&if reach.json { "{}\n".to_owned() } else { "Removed.\n".to_owned() })
+        listing::done(reach, "Removed.\n")
     })
 }
 

@@ -305,7 +305,6 @@ pub(super) async fn recovery_password(
 
 fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Problem> {
     let bad_device = |error| Problem::bad_request(format!("The device is the id that the device sends; this one {error}."));
-    let bad_time = |()| Problem::bad_request("The time is UTC, such as 2026-11-22T20:23:13Z.");
     let bad_policy = |error| Problem::bad_request(format!("The policy is a name: {error}."));
     Ok(DeviceFilter {
         mailbox: query.mailbox.map(|name| internal.mailbox(&name)).transpose()?,
@@ -313,7 +312,7 @@ fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Prob
         access_state: query.access,
         wipe_state: query.wipe,
         policy: query.policy.map(|name| PolicyName::new(&name)).transpose().map_err(bad_policy)?,
-        last_seen_before: query.last_seen_before.map(|text| text.parse::<Timestamp>()).transpose().map_err(bad_time)?,
+        last_seen_before: page::time(query.last_seen_before.as_deref())?,
         search: query.search,
     })
 }

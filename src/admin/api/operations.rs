@@ -6,11 +6,12 @@
 use axum::http::StatusCode;
 use axum::routing::MethodFilter;
 
-use super::operation::{JSON, Operation, TEXT};
+use super::operation::{CSV, JSON, Operation, TEXT};
 use super::page::Page;
-use super::{devices, policies, shape};
+use super::{audit, devices, domains, mailboxes, members, policies, rules, shape, tokens};
 use crate::admin::routes;
 use crate::admin::view::{HeldPings, Readiness, Status, Taken};
+use crate::store::MembersKind;
 use crate::store::Role::{Admin, Helpdesk, Viewer};
 
 const GET: MethodFilter = MethodFilter::GET;
@@ -21,7 +22,10 @@ const DELETE: MethodFilter = MethodFilter::DELETE;
 
 /// All of them.
 pub(in crate::admin) fn all() -> Vec<Operation> {
-    [process(), policies(), devices()].into_iter().flatten().collect()
+    [process(), policies(), devices(), mailboxes(), members(MembersKind::Group), members(MembersKind::List), rules(), people()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn process() -> Vec<Operation> {
@@ -137,5 +141,129 @@ fn devices() -> Vec<Operation> {
             devices::recovery_password,
         )
         .gives::<devices::RecoveryPasswordView>(ok),
+    ]
+}
+
+fn mailboxes() -> Vec<Operation> {
+    let ok = StatusCode::OK;
+    vec![
+        Operation::new(
+            GET,
+            "/v1/mailboxes",
+            "listMailboxes",
+            Viewer,
+            "Mailboxes that have devices, or that something is said of.",
+            mailboxes::list,
+        )
+        .query::<mailboxes::MailboxesQuery>()
+        .gives::<Page<mailboxes::MailboxView>>(ok),
+        Operation::new(
+            GET,
+            "/v1/mailboxes/{mailbox}",
+            "showMailbox",
+            Viewer,
+            "A mailbox: its switches, its policy and why.",
+            mailboxes::show,
+        )
+        .gives::<mailboxes::MailboxView>(ok)
+        .tagged(),
+        Operation::new(PATCH, "/v1/mailboxes/{mailbox}", "changeMailbox", Admin, "Changes a mailbox.", mailboxes::change)
+            .takes::<mailboxes::MailboxChange>()
+            .needs_revision()
+            .gives::<mailboxes::MailboxView>(ok)
+            .tagged(),
+        Operation::new(
+            POST,
+            "/v1/mailbox-import",
+            "importMailboxes",
+            Admin,
+            "Assigns policies to the mailboxes of a file.",
+            mailboxes::import,
+        )
+        .query::<mailboxes::ImportQuery>()
+        .takes_text(CSV)
+        .gives::<mailboxes::Imported>(ok),
+        Operation::new(GET, "/v1/domains", "listDomains", Viewer, "Domains that have a policy.", domains::list)
+            .query::<domains::DomainsQuery>()
+            .gives::<Page<domains::DomainView>>(ok),
+        Operation::new(PUT, "/v1/domains/{domain}", "assignDomain", Admin, "Gives a domain a policy.", domains::put)
+            .takes::<domains::DomainChange>()
+            .gives::<domains::DomainView>(ok),
+        Operation::new(DELETE, "/v1/domains/{domain}", "releaseDomain", Admin, "Takes a domain's policy away.", domains::remove)
+            .gives_nothing(StatusCode::NO_CONTENT),
+    ]
+}
+
+/// Groups and lists: the same under two names.
+fn members(kind: MembersKind) -> Vec<Operation> {
+    let ok = StatusCode::OK;
+    let is_group = kind == MembersKind::Group;
+    let of = |group: &'static str, list: &'static str| if is_group { group } else { list };
+    let all = of("/v1/groups", "/v1/lists");
+    let one = of("/v1/groups/{group}", "/v1/lists/{list}");
+    let inside = of("/v1/groups/{group}/mailboxes", "/v1/lists/{list}/mailboxes");
+    let changed = |operation: Operation| operation.needs_revision().gives::<members::MembersView>(ok).tagged();
+    let put_doc = of("Makes (If-Match: \"0\") or changes a group.", "Makes (If-Match: \"0\") or changes a list.");
+    let import_doc = of("Takes the members of a group from a file.", "Takes the members of a list from a file.");
+    vec![
+        Operation::new(GET, all, of("listGroups", "listLists"), Viewer, of("Groups.", "Lists."), move |s, q| members::list(kind, s, q))
+            .query::<members::MembersQuery>()
+            .gives::<Page<members::MembersView>>(ok),
+        Operation::new(GET, one, of("showGroup", "showList"), Viewer, of("A group.", "A list."), move |s, p| members::show(kind, s, p))
+            .gives::<members::MembersView>(ok)
+            .tagged(),
+        changed(
+            Operation::new(PUT, one, of("putGroup", "putList"), Admin, put_doc, move |s, c, p, i, j| members::put(kind, s, c, p, i, j))
+                .takes::<members::MembersChange>(),
+        ),
+        Operation::new(
+            DELETE,
+            one,
+            of("removeGroup", "removeList"),
+            Admin,
+            of("Removes a group.", "Removes a list."),
+            move |s, c, p, i| members::remove(kind, s, c, p, i),
+        )
+        .needs_revision()
+        .gives_nothing(StatusCode::NO_CONTENT),
+        Operation::new(GET, inside, of("listGroupMailboxes", "listListMailboxes"), Viewer, "Who is in it.", move |s, p, q| {
+            members::mailboxes(kind, s, p, q)
+        })
+        .query::<members::MembersQuery>()
+        .gives::<Page<String>>(ok),
+        changed(
+            Operation::new(PUT, inside, of("importGroup", "importList"), Admin, import_doc, move |s, c, p, i, t| {
+                members::import(kind, s, c, p, i, t)
+            })
+            .takes_text(CSV),
+        ),
+    ]
+}
+
+fn rules() -> Vec<Operation> {
+    let ok = StatusCode::OK;
+    vec![
+        Operation::new(GET, "/v1/access-rules", "showRules", Viewer, "Access rules.", rules::show).gives::<rules::RulesView>(ok).tagged(),
+        Operation::new(PUT, "/v1/access-rules", "putRules", Admin, "Replaces the access rules.", rules::put)
+            .takes::<rules::RulesView>()
+            .needs_revision()
+            .gives::<rules::RulesView>(ok)
+            .tagged(),
+    ]
+}
+
+fn people() -> Vec<Operation> {
+    let ok = StatusCode::OK;
+    vec![
+        Operation::new(GET, "/v1/audit", "listAudit", Viewer, "What administrators did, the newest first.", audit::list)
+            .query::<audit::AuditQuery>()
+            .gives::<Page<audit::EntryView>>(ok),
+        Operation::new(GET, "/v1/tokens", "listTokens", Admin, "Tokens, without their secrets.", tokens::list)
+            .gives::<Page<tokens::TokenView>>(ok),
+        Operation::new(POST, "/v1/tokens", "createToken", Admin, "Makes a token, and shows its secret this once.", tokens::create)
+            .takes::<tokens::NewToken>()
+            .gives::<tokens::MadeToken>(StatusCode::CREATED),
+        Operation::new(DELETE, "/v1/tokens/{token}", "revokeToken", Admin, "Takes a token out of use, at once.", tokens::revoke)
+            .gives_nothing(StatusCode::NO_CONTENT),
     ]
 }

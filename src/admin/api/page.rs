@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::problem::Problem;
 use crate::config::limits::LISTED_MAX;
+use crate::logic::policy::Timestamp;
 
 /// Entries of a page when nobody says how many.
 const USUAL: usize = 100;
@@ -15,7 +16,6 @@ pub(crate) struct Page<T> {
     /// The entries.
     pub(crate) items: Vec<T>,
     /// What to give as `after` for the next page; null: this was the last one.
-    #[schemars(required)]
     pub(crate) next: Option<String>,
 }
 
@@ -39,4 +39,19 @@ pub(super) fn number(after: Option<&str>) -> Result<Option<u64>, Problem> {
 
 pub(super) fn bad_cursor() -> Problem {
     Problem::bad_request("Give as after what the page before gave as next, or leave it out to begin at the first.")
+}
+
+/// A time of a query.
+pub(super) fn time(given: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let bad = |()| Problem::bad_request("A time is UTC, such as 2026-11-22T20:23:13Z.");
+    given.map(|text| text.parse().map_err(bad)).transpose()
+}
+
+/// The first page of what comes in order; the cursor is the last entry's key.
+pub(super) fn of_sorted<T>(entries: impl Iterator<Item = T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
+    let mut items: Vec<T> = entries.take(limit + 1).collect();
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(key);
+    Page { items, next }
 }

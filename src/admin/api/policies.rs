@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::caller::Caller;
 use super::etag::{IfMatch, Tagged};
 use super::input::{Json, Path, Query};
-use super::page::{Page, limit};
+use super::page::{self, Page};
 use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
@@ -96,15 +96,12 @@ pub(super) async fn list(
     State(internal): State<Arc<Internal>>,
     Query(query): Query<PoliciesQuery>,
 ) -> Result<axum::Json<Page<PolicyView>>, Problem> {
-    let limit = limit(query.limit)?;
+    let limit = page::limit(query.limit)?;
     let snapshot = internal.store.snapshot();
     let after = query.after.map(|after| after.to_lowercase());
     let behind = snapshot.policies.iter().filter(|policy| after.as_deref().is_none_or(|after| policy.policy().name.folded() > after));
-    let mut items: Vec<PolicyView> = behind.take(limit + 1).map(|policy| view(&snapshot, policy.policy())).collect();
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| has_more).map(|policy| policy.name.clone());
-    Ok(axum::Json(Page { items, next }))
+    let views = behind.map(|policy| view(&snapshot, policy.policy()));
+    Ok(axum::Json(page::of_sorted(views, limit, |policy| policy.name.clone())))
 }
 
 pub(super) async fn show(State(internal): State<Arc<Internal>>, Path(name): Path<String>) -> Result<Tagged<PolicyView>, Problem> {

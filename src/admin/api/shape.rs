@@ -33,6 +33,31 @@ pub(super) fn some_name(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "minLength": 1, "maxLength": 64 })
 }
 
+/// A number, or null for what the configuration says.
+pub(super) fn some_count(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["integer", "null"], "minimum": 0, "maximum": u32::MAX })
+}
+
+/// What is said of devices.
+pub(super) fn access(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["allow", "block", "quarantine"] })
+}
+
+/// What a rule looks at.
+pub(super) fn device_trait(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["device_type", "user_agent", "os", "model"] })
+}
+
+/// A pattern of a rule.
+pub(super) fn pattern(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 255, "description": "* is any text; case does not count.", "examples": ["iPad*"] })
+}
+
+/// What a token may do.
+pub(super) fn role(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["viewer", "helpdesk", "admin"] })
+}
+
 /// What is said of devices, or null for nothing.
 pub(super) fn some_access(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": ["allow", "block", "quarantine", null] })
