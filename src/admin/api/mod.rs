@@ -20,6 +20,8 @@ pub(crate) mod page;
 pub(crate) mod policies;
 pub(crate) mod rules;
 mod shape;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tokens;
 
 pub(super) use caller::authenticate;

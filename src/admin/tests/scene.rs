@@ -145,6 +145,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect(&self.body)
     }
@@ -179,6 +184,18 @@ impl Scene {
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}Content-Length: {length}\r\n\r\n");
         self.raw(format!("{head}{body}").as_bytes()).await
+    }
+
+    /// A request of JSON with the token and more headers, each with its line end.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        self.ask_as(&self.token, method, path, &format!("Content-Type: application/json\r\n{headers}"), body).await
+    }
+
+    /// The same with another token, and no headers but those given.
+    pub(crate) async fn ask_as(&self, token: &str, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n");
+        self.raw(format!("{head}{headers}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await
     }
 
     /// A request with the token.
