@@ -41,6 +41,8 @@ pub const LMTP_LINE_BYTES_MAX: usize = 2_048;
 pub const LMTP_LINES_MAX: usize = 100;
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
+/// Bytes of what an administrator sends: a group of half a million mailboxes at some 50 bytes each.
+pub const ADMIN_BODY_BYTES_MAX: usize = 32 << 20;
 /// Time for the head, and again for the body, of an internal request, and for a handshake before it.
 pub const INTERNAL_REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Bytes the command line reads of an internal answer: a thousand Pings are some 300 kB.

@@ -19,6 +19,7 @@ mod flush;
 mod gate;
 mod key;
 mod mailbox_acts;
+mod mailboxes;
 mod migrations;
 mod pending;
 mod place;

@@ -22,7 +22,7 @@ use crate::gateway::{Gateway, open_files};
 use crate::notify::{Intake, Supervisor};
 use crate::store::Store;
 use crate::telemetry;
-use seams::{InternalTls, Sink, View};
+use seams::{InternalTls, LookAgain, Sink, View};
 
 /// How often certificate files are looked at.
 const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(2);
@@ -113,6 +113,8 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
         intake: Intake::new(Arc::new(Sink(gateway.lots.clone())), &config.mailbox, &config.notify, supervisor),
         view: Arc::new(view),
         metrics,
+        store: store.clone(),
+        acts: Arc::new(LookAgain(gateway.clone())),
         mailboxes: config.mailbox.clone(),
     });
     let internal = internal_listener.local_addr()?;
@@ -130,13 +132,12 @@ impl Running {
     /// Answers held Pings over `drain.drain_s`, ends what is active, and stops. The internal address goes last.
     pub async fn drain(self) {
         self.gateway.drain().await;
-        // What the last devices did is written before the process ends.
-        self.store.close().await;
         self.tasks.iter().for_each(JoinHandle::abort);
         let (leave, task) = self.internal_task;
         drop(leave);
         // It ends by itself two seconds after it was told to.
         let _ = task.await;
+        self.store.close().await;
     }
 }
 

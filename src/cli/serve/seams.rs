@@ -9,11 +9,12 @@ use tokio::net::TcpStream;
 
 use super::sources;
 use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
+use crate::admin::{Acts, Concern};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer};
 use crate::logic::hold::lot::HeldView;
-use crate::logic::hold::{HoldKind, MailboxChange};
+use crate::logic::hold::{HoldKind, MailboxChange, Scope};
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
 use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
@@ -23,6 +24,19 @@ pub(super) struct Sink(pub(super) Lots);
 impl ChangeSink for Sink {
     fn changed(&self, _source: Source, changes: Vec<MailboxChange>) -> Result<Woken, Overloaded> {
         self.0.changed(changes).map(Woken::pending).map_err(|_| Overloaded)
+    }
+}
+
+/// admin → gateway: what is held for a device that may no longer wait is answered.
+pub(super) struct LookAgain(pub(super) Arc<Gateway>);
+
+impl Acts for LookAgain {
+    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
+        match concern {
+            Concern::Device(mailbox, device_id) => Box::pin(async move { usize::from(self.0.look_again(&mailbox, &device_id).await) }),
+            // The store's alarms bring these, from whichever process they come, and at a pace.
+            Concern::Mailbox(_) | Concern::Everybody => Box::pin(async { 0 }),
+        }
     }
 }
 
