@@ -14,7 +14,7 @@ use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer};
 use crate::logic::hold::lot::HeldView;
-use crate::logic::hold::{HoldKind, MailboxChange, Scope};
+use crate::logic::hold::{HoldKind, MailboxChange};
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
 use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
