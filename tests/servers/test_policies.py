@@ -61,8 +61,16 @@ class Policies(Scene):
         return refusal.exception.code
 
     def held(self) -> WaitingPing:
+        """In step with its folders and its Inbox, so that its Ping is held."""
+        self.client.list_folders()
+        key = "0"
+        for _ in range(2):
+            key = self.client.sync_folder(self.inbox, key).sync_key
         ping = WaitingPing(self.client, self.inbox)
-        self.gateway.wait_for_held(1, mailbox=user(NUMBER))
+        try:
+            self.gateway.wait_for_held(1, mailbox=user(NUMBER))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its Ping was answered {ping.status} {ping.error}") from error
         return ping
 
     def assert_sent_to_folder_sync(self, ping: WaitingPing) -> None:
@@ -81,7 +89,7 @@ class Policies(Scene):
         asked = self.servers.requests() - before
         self.assertLessEqual(asked, 2, "SOGo is asked about the password, and about nobody's password")
         folders = self.client.list_folders()
-        type(self).inbox = next(folder.server_id for folder in folders if str(folder.type.value) == "2")
+        type(self).inbox = next(folder.id for folder in folders if folder.type == pyactivesync.FolderType.INBOX)
         self.client.sync_folder(self.inbox, "0")
         self.assertEqual(self.known()["policy"]["applied"], "Default")
 
