@@ -175,7 +175,7 @@ pub const KEYS: &[Key] = &[
         "mode",
         Kind::Choice(&["gateway", "backend"]),
         r#""gateway""#,
-        "Who has policies, wipes and access rules: the gateway, or the backend, in which case all of it is passed through.",
+        "Who has policies, wipes and access rules: the gateway (a mailbox to which it gives no policy has the backend's), or the backend alone.",
     ),
     key(
         "provision",

@@ -117,6 +117,7 @@ impl Exchange {
             Command::Sync | Command::FolderSync | Command::FolderCreate | Command::FolderUpdate | Command::FolderDelete => {
                 self.observed(head, body, eas).await
             }
+            Command::Provision if self.gateway.gate.is_some() => self.pass_provision(head, body, eas).await,
             Command::Settings if self.gateway.gate.is_some() => self.settings(head, body, eas).await,
             Command::GetAttachment | Command::ItemOperations | Command::Search if self.gateway.gate.is_some() => {
                 self.enforced(head, body, eas).await

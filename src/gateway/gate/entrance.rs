@@ -54,6 +54,8 @@ impl Exchange {
         }
         match decision {
             Decision::Pass => Passage::Passes(body),
+            // Without a policy here, and nothing to erase, it is the backend's.
+            Decision::Provision if policy.is_none() && !found.is_to_be_erased() => Passage::Passes(body),
             Decision::Provision => {
                 Passage::Stopped(self.provision(gate, head, body, (&who, eas, &found)).await.unwrap_or_else(|answer| *answer))
             }
@@ -81,17 +83,16 @@ impl Exchange {
         body: Incoming,
         (who, eas, found): (&Who<'_>, &Eas, &Found),
     ) -> Result<Answer, Box<Answer>> {
-        let request = self.read_provision(head, body, who).await?;
+        let (_, request) = self.read_provision(head, body, who.request).await?;
         let standing = self.standing(head, eas, found).await?;
         Ok(gate.provision(who, &request, standing).await)
     }
 
     /// Whether the credentials are good; the answer that says no is the backend's.
     async fn standing(&self, head: &request::Parts, eas: &Eas, found: &Found) -> Result<Standing, Box<Answer>> {
-        let is_to_be_erased = found.partnership.as_ref().is_some_and(|partnership| partnership.wipe_stands());
         match self.log_in(head, eas).await {
             Ok(()) => Ok(Standing::Good),
-            Err(_) if is_to_be_erased => Ok(Standing::ToBeErased),
+            Err(_) if found.is_to_be_erased() => Ok(Standing::ToBeErased),
             Err(answer) => Err(answer),
         }
     }

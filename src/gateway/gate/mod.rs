@@ -63,6 +63,11 @@ impl Found {
         self.snapshot.policy_of(mailbox).0
     }
 
+    /// An order to erase stands.
+    fn is_to_be_erased(&self) -> bool {
+        self.partnership.as_ref().is_some_and(Partnership::wipe_stands)
+    }
+
     fn known<'a>(&'a self, policy: Option<&'a Prepared>) -> Known<'a> {
         Known {
             partnership: self.partnership.as_ref(),

@@ -1,15 +1,17 @@
 //! Provision, answered here: policies, and orders to erase.
 
+use bytes::Bytes;
 use http::{StatusCode, request};
 use hyper::body::Incoming;
 
 use super::entrance::Standing;
 use super::{Gate, Who, beginning};
+use crate::gateway::backend::BackendBody;
 use crate::gateway::body::{Collected, collect, inflated};
-use crate::gateway::exchange::{Answer, Exchange, plain, retry_later, wbxml};
+use crate::gateway::exchange::{Answer, Eas, Exchange, is_done, plain, retry_later, wbxml};
 use crate::gateway::reading::{refuse_body, refuse_malformed};
 use crate::logic::eas::provision::ProvisionRequest;
-use crate::logic::eas::status;
+use crate::logic::eas::{Request as EasRequest, status};
 use crate::logic::policy::Partnership;
 use crate::logic::policy::loops::Pace;
 use crate::logic::policy::provisioning::{self, Context, Fact, Outcome, Reply};
@@ -18,26 +20,44 @@ use crate::store::{DeviceChange, Recorded};
 use crate::telemetry::metrics::PROVISIONS_TOTAL;
 
 impl Exchange {
+    /// A Provision of a mailbox without policy: the backend may have one. What the device says of itself is noted.
+    pub(crate) async fn pass_provision(self, head: request::Parts, body: Incoming, eas: Eas) -> Answer {
+        let (wire, request) = match self.read_provision(&head, body, &eas.request).await {
+            Ok(read) => read,
+            Err(answer) => return self.done(*answer),
+        };
+        let route = self.route_to(&eas);
+        let response = self.ask(head, BackendBody::Replayable(wire), &eas, route).await;
+        if let (true, Some(gate), Some(who), Some(information)) =
+            (is_done(&response), &self.gateway.gate, eas.who(), request.device_information)
+        {
+            gate.inform(&who, vec![DeviceChange::Informed(information)]);
+        }
+        self.deliver(response, None)
+    }
+
     /// Reads a Provision; what is none is not worth a question about its sender.
     pub(super) async fn read_provision(
         &self,
         head: &request::Parts,
         body: Incoming,
-        who: &Who<'_>,
-    ) -> Result<ProvisionRequest, Box<Answer>> {
+        asked: &EasRequest,
+    ) -> Result<(Bytes, ProvisionRequest), Box<Answer>> {
         let limits = &self.gateway.config.limits;
-        let body = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
-            Ok(Collected::Whole(body)) => inflated(&head.headers, &body, limits.inspected_body_bytes_max),
-            Ok(Collected::More(_)) => None,
+        let wire = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+            Ok(Collected::Whole(wire)) => wire,
+            Ok(Collected::More(_)) => return Err(Box::new(refuse_body(asked, status::INVALID_WBXML))),
             Err(_) => return Err(Box::new(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early."))),
         };
-        let Some(body) = body else { return Err(Box::new(refuse_body(who.request, status::INVALID_WBXML))) };
+        let body = inflated(&head.headers, &wire, limits.inspected_body_bytes_max);
+        let Some(body) = body else { return Err(Box::new(refuse_body(asked, status::INVALID_WBXML))) };
         // No body at all asks the same as an empty Provision.
         let request = if body.is_empty() { Ok(ProvisionRequest::default()) } else { ProvisionRequest::parse(&body) };
-        request.map_err(|error| {
+        let request = request.map_err(|error| {
             tracing::debug!(%error, "refused: malformed Provision");
-            Box::new(refuse_malformed(who.request, &error))
-        })
+            Box::new(refuse_malformed(asked, &error))
+        })?;
+        Ok((wire, request))
     }
 }
 
@@ -47,8 +67,7 @@ impl Gate {
         let now = self.now();
         // As it is now: reading the body may have taken a while.
         let found = self.find(who);
-        let is_to_be_erased = found.partnership.as_ref().is_some_and(Partnership::wipe_stands);
-        if !is_to_be_erased {
+        if !found.is_to_be_erased() {
             let device = (who.mailbox, &who.request.device_id);
             if let pace @ Pace::Slow { .. } = self.loops.step(device, now, |steps| steps.provisions(now)) {
                 return self.tell(who, Refusal::NotProvisioned, pace);

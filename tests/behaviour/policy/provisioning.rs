@@ -73,13 +73,15 @@ async fn a_change_that_no_document_shows_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn a_mailbox_without_policy_is_told_so_by_the_gateway() {
+async fn a_mailbox_without_policy_has_the_backends_and_what_the_device_says_of_itself_is_kept() {
     let backend = backend().start().await;
     let gateway = gateway().behind(backend.url()).start().await;
     let mut phone = new_phone(&gateway, Version::V14_1);
     assert_eq!(phone.told().await, Told::Status(1));
     assert_eq!(phone.obeys().await, Provisioned::NoPolicy);
-    assert_eq!(backend.count(Command::Provision), 0);
+    assert_eq!(backend.count(Command::Provision), 1);
+    let model = async || gateway.partnership("Phone1").await.and_then(|known| known.information.model);
+    crate::scene::until("it noted", async || model().await.as_deref() == Some("Stand-in")).await;
 }
 
 #[tokio::test]
