@@ -22,6 +22,8 @@ const SMALL_PART: usize = 5;
 const HELD_WITHIN: Duration = Duration::from_secs(90);
 /// Time for all to be woken.
 const WOKEN_WITHIN: Duration = Duration::from_secs(30);
+/// What servers do a while after requests have come has begun by then.
+const CALMS_AFTER: Duration = Duration::from_secs(4);
 /// A server that runs less than this share of the time is calm.
 const CALM_SHARE: f64 = 0.05;
 /// What a process has run shows when its threads have been off the processor for a moment.
@@ -112,7 +114,7 @@ impl Pass<'_> {
     fn calmed(&mut self) -> anyhow::Result<()> {
         let pids = self.server.pids();
         let deadline = Instant::now() + HELD_WITHIN;
-        sleep(self.server.settles());
+        sleep(self.server.settles().min(CALMS_AFTER));
         let mut last = ran_s(&pids)?;
         loop {
             sleep(CALM);
