@@ -128,6 +128,7 @@ impl Pass<'_> {
 
     /// All are held and nothing happens.
     fn idle(&mut self) -> anyhow::Result<()> {
+        self.calmed()?;
         let pids = self.server.pids();
         let (began, before) = (Instant::now(), ran_s(&pids)?);
         sleep(self.extent.idle);
