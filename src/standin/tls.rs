@@ -9,7 +9,7 @@ use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
 
 /// A self-signed certificate (ECDSA P-256) that lives as long as the process.
 #[derive(Debug)]
@@ -39,6 +39,18 @@ impl ThrowAway {
             key_pem: made.signing_key.serialize_pem(),
         })
     }
+}
+
+/// The TLS configuration of a stand-in server, from two PEM files.
+///
+/// # Errors
+/// A file cannot be read, or the key does not fit the certificate.
+pub fn server_config(certificate: &Path, key: &Path) -> anyhow::Result<Arc<ServerConfig>> {
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.with_context(|| format!("no certificate in {}", certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("no key in {}", key.display()))?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).context("the key and the certificate do not fit")?))
 }
 
 /// Whom a device believes.
@@ -77,6 +89,8 @@ pub fn client_config(trust: Trust, resume: bool) -> anyhow::Result<Arc<ClientCon
         }
         Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnybody(provider))).with_no_client_auth(),
     };
+    // A device's keys go to the record layer of the gateway: a waiting device is to weigh what it must and not more.
+    config.enable_secret_extraction = true;
     if !resume {
         config.resumption = Resumption::disabled();
     }

@@ -103,6 +103,10 @@ impl Unseen {
         self.since.is_none()
     }
 
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.why == "in doubt"
+    }
+
     pub(super) fn is_polled(&self) -> bool {
         self.why == "polled"
     }
