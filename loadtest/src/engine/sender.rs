@@ -85,9 +85,9 @@ impl Sender {
                         self.fleet.counts.to_send.fetch_sub(devices.len() as u64, Relaxed);
                     }
                 },
-                () = sleep_until(next.into()), if self.per_second > 0.0 => {
+                () = sleep_until(next.into()), if self.per_second > 0.0 && !self.fleet.is_quiet() => {
                     let now = Instant::now();
-                    while next <= now && devices.len() < BATCH_MAX {
+                    while next <= now && devices.len() < BATCH_MAX && !self.fleet.is_quiet() {
                         // One that was never held is not known to the server.
                         let device = (self.random.next() % self.fleet.devices() as u64) as usize;
                         devices.extend(self.fleet.counts.was_held(device).then_some((device, next)));

@@ -46,6 +46,7 @@ async fn work(order: Order, mut lines: mpsc::Receiver<String>) -> anyhow::Result
             Task::Begin => drop(running.spawn(Arc::clone(&fleet).ramp(Instant::now()))),
             Task::WakeAll => ask(&fleet, &wishes, Wish::All, order_devices).await?,
             Task::WakeOne(count) => ask(&fleet, &wishes, Wish::OneByOne(count), count).await?,
+            Task::Quiet => fleet.quiet(),
             Task::Storm(within_s) => fleet.storm(Duration::from_secs_f64(within_s)),
             Task::Tell => {
                 say(&Answer::Tick(Box::new(fleet.counts.take())))?;
