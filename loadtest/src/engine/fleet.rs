@@ -136,7 +136,14 @@ impl Fleet {
             unreachable!("what is unpacked was packed here");
         };
         match reason {
-            Reason::Readable(at) => life.hear(at, &*self.observer).await,
+            Reason::Readable(at) => {
+                life.hear(at, &*self.observer).await;
+                let absolute = self.first + number;
+                let pause = self.plan.devices.mix[self.plan.devices.mix_of(absolute)].fetches_after(absolute);
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
             Reason::Lost(error) => life.miss(error, &*self.observer),
             Reason::Rested => {}
             Reason::Reconnects => life.lose_connection(),
