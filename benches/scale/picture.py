@@ -55,7 +55,7 @@ def held_again_s(samples, woken_at, count):
 def ramp_rate(samples, stage, new):
     """Devices a second from the first new one to the last that was held."""
     before = stage["devices"] - new
-    began = max((sample["t_s"] for sample in samples if sample["devices"]["held"] <= before and sample["t_s"] < stage["held_at"]), default=0)
+    began = max((sample["t_s"] for sample in samples if sample["devices"]["held"] <= before * 1.002 + 2 and sample["t_s"] < stage["held_at"]), default=0)
     ended = next((sample["t_s"] for sample in samples if sample["devices"]["held"] >= stage["devices"] and sample["t_s"] > began), None)
     return new / (ended - began) if ended else None
 

@@ -25,8 +25,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog="run.sh")
     parser.add_argument("--devices", type=int, default=200_000)
     parser.add_argument("--processes", type=int, default=12, help="of pushgate, and as many of devices")
-    parser.add_argument("--rate", type=float, default=400, help="new devices a second")
-    parser.add_argument("--fetch-rate", type=float, default=1_000, help="woken devices that fetch, a second")
+    parser.add_argument("--rate", type=float, default=500, help="new devices a second")
+    parser.add_argument("--fetch-rate", type=float, default=1_500, help="woken devices that fetch, a second")
     parser.add_argument("--hold", type=float, default=300, help="seconds for which all are held")
     parser.add_argument("--short", action="store_true", help="2,000 devices, 2 processes, two minutes at most")
     parser.add_argument("--out", default=f"{ROOT}/target/scale")
@@ -50,28 +50,25 @@ class Course:
         for count in counts:
             ramp_s = (count - before) / chosen.rate
             idle_s = chosen.hold if count == chosen.devices else IDLE_S
-            fetch_s = self.fetch_s(chosen)
+            # The two cores are the devices' and the backend's as well.
+            fetch_s = max(5.0, count / chosen.fetch_rate)
             held_at = at + ramp_s
             measured_at = held_at + SETTLE_S
-            wake_at = measured_at + idle_s + MAIL_S + count / 20_000
+            wake_at = measured_at + idle_s + MAIL_S + count / 10_000
             # Everybody is held again: the last has fetched, and a Ping counts as held a while after it was sent.
-            at = wake_at + fetch_s * 1.2 + SETTLE_S
+            at = wake_at + fetch_s * 1.1 + 5
             self.stages.append({"devices": count, "held_at": held_at, "measured_at": measured_at, "idle_s": idle_s, "wake_at": wake_at})
             self.steps += [{"for_s": ramp_s, "per_second": chosen.rate}, {"for_s": at - held_at, "per_second": 1e-6}]
-            self.events.append({"at_s": wake_at, "what": "wake_all", "mail_before_s": MAIL_S - 2 + count / 20_000})
+            mail_before_s = MAIL_S - 2 + count / 10_000
+            self.events.append({"at_s": wake_at, "what": "wake_all", "mail_before_s": mail_before_s, "fetch_within_s": fetch_s})
             before = count
         self.ends_at = at
-
-    @staticmethod
-    def fetch_s(chosen):
-        """Over how long woken devices spread what they fetch: the two cores are the devices' and the backend's as well."""
-        return max(5.0, chosen.devices / chosen.fetch_rate)
 
     def settings(self, chosen, servers):
         """For the load tool."""
         return {
             "devices.count": chosen.devices,
-            "devices.mix": raw([{"kind": "plain", "heartbeat": {"fixed_s": 3540}, "fetch_within_s": self.fetch_s(chosen)}]),
+            "devices.mix": raw([{"kind": "plain", "heartbeat": {"fixed_s": 3540}}]),
             "ramp": raw({"steps": self.steps}),
             "events": raw(self.events),
             "run.duration_s": self.ends_at,

@@ -169,7 +169,6 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
                 heartbeat: Some(heartbeat),
                 folders_max: arguments.folders,
                 backoff_s: (0.2, 30.0),
-                fetch_within_s: 0.0,
             }],
         },
         ramp: vec![Step { for_s: devices as f64 / arguments.connect_rate, per_second: arguments.connect_rate }],
@@ -197,7 +196,7 @@ async fn conduct(arguments: &Arguments, plan: &Plan) -> anyhow::Result<Value> {
     if plan.changes.is_some() && watch.now.states.held as usize == devices {
         waking["wake_one"] = watch.wake(Task::WakeOne(arguments.wake_one), devices).await?;
         if arguments.wake_all_batch > 0 {
-            waking["wake_all"] = watch.wake(Task::wake_all(false), devices).await?;
+            waking["wake_all"] = watch.wake(Task::wake_all(false, 0.0), devices).await?;
         }
     }
     watch.until(Duration::from_secs(arguments.seconds), |_| false).await?;

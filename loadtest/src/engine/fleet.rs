@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -12,7 +13,7 @@ use tokio::runtime::Handle;
 use super::counts::Counts;
 use super::slots::{Slot, Stage};
 use super::watch::Watch;
-use crate::scenario::{Network, Plan, User};
+use crate::scenario::{Network, Plan, User, fetches_after};
 
 /// All devices of a process. A device's number here counts from 0; in the scenario it counts on from `first`.
 pub struct Fleet {
@@ -28,6 +29,8 @@ pub struct Fleet {
     /// One for each kind of the mix, in its order.
     kinds: Vec<(Arc<Behaviour>, Arc<DeviceOptions>)>,
     sources: Vec<IpAddr>,
+    /// A woken device fetches within this.
+    fetch_within_ms: AtomicU64,
     watch: Arc<Watch>,
     runtime: Handle,
 }
@@ -71,7 +74,10 @@ impl Fleet {
         };
         let counts = Arc::new(Counts::new(devices, Duration::from_secs_f64(plan.run.lost_after_s)));
         let (observer, runtime) = (Arc::clone(&counts) as Arc<dyn Observer>, Handle::current());
-        let make = |watch| Arc::new(Fleet { counts, observer, plan, first, devices, turns, users, kinds, sources, watch, runtime });
+        let fetch_within_ms = AtomicU64::new(0);
+        let make = |watch| {
+            Arc::new(Fleet { counts, observer, plan, first, devices, turns, users, kinds, sources, fetch_within_ms, watch, runtime })
+        };
         Ok(Watch::start(devices, make)?)
     }
 
@@ -101,6 +107,11 @@ impl Fleet {
             let (made, behaviour) = self.device(device);
             tokio::spawn(Arc::clone(&self).go(Life::new(made, behaviour, device)));
         }
+    }
+
+    /// From now on woken devices fetch within this, each after a time of its own.
+    pub fn fetch_within(&self, within: Duration) {
+        self.fetch_within_ms.store(within.as_millis() as u64, Relaxed);
     }
 
     /// All devices lose their connections and come back within this.
@@ -138,8 +149,8 @@ impl Fleet {
         match reason {
             Reason::Readable(at) => {
                 life.hear(at, &*self.observer).await;
-                let absolute = self.first + number;
-                let pause = self.plan.devices.mix[self.plan.devices.mix_of(absolute)].fetches_after(absolute);
+                let within = Duration::from_millis(self.fetch_within_ms.load(Relaxed));
+                let pause = fetches_after(self.first + number, within);
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }

@@ -45,7 +45,8 @@ async fn work(order: Order, mut lines: mpsc::Receiver<String>) -> anyhow::Result
         match serde_json::from_str(&line)? {
             Task::Begin => drop(running.spawn(Arc::clone(&fleet).ramp(Instant::now()))),
             Task::MailAll => ask(&fleet, &wishes, Wish::MailAll, order_devices).await?,
-            Task::WakeAll { due_us, has_mail } => {
+            Task::WakeAll { due_us, has_mail, fetch_within_s } => {
+                fleet.fetch_within(Duration::from_secs_f64(fetch_within_s));
                 let late = Duration::from_micros(now_us().saturating_sub(due_us));
                 let due = Instant::now().checked_sub(late).unwrap_or_else(Instant::now);
                 ask(&fleet, &wishes, Wish::WakeAll { due, has_mail }, order_devices).await?;

@@ -34,7 +34,8 @@ pub enum Task {
     MailAll,
     /// One change for every device, without its mail if that is there already. `due_us`: when it was due, in microseconds of the
     /// clock that all processes share, so that a wake is measured from when the first of them began.
-    WakeAll { due_us: u64, has_mail: bool },
+    /// From then on woken devices fetch within `fetch_within_s`.
+    WakeAll { due_us: u64, has_mail: bool, fetch_within_s: f64 },
     /// Changes for so many devices, each after the one before was answered and its device is held again. The first process does it.
     WakeOne(usize),
     /// Everybody loses the connection, and comes back within so many seconds.
@@ -45,8 +46,8 @@ pub enum Task {
 
 impl Task {
     /// Everybody is woken, from now on.
-    pub fn wake_all(has_mail: bool) -> Task {
-        Task::WakeAll { due_us: now_us(), has_mail }
+    pub fn wake_all(has_mail: bool, fetch_within_s: f64) -> Task {
+        Task::WakeAll { due_us: now_us(), has_mail, fetch_within_s }
     }
 }
 

@@ -178,7 +178,7 @@ impl Course {
         Some(match part {
             Part::Mail => (Some(Task::MailAll), "mail"),
             Part::Event(event) => match event.what {
-                Happening::WakeAll => (Some(Task::wake_all(event.mail_before_s > 0.0)), "wake all"),
+                Happening::WakeAll => (Some(Task::wake_all(event.mail_before_s > 0.0, event.fetch_within_s)), "wake all"),
                 Happening::Storm => (Some(Task::Storm(event.within_s)), "storm"),
             },
         })

@@ -31,8 +31,6 @@ pub struct Mix {
     pub folders_max: usize,
     /// First and longest pause after a failure, in seconds.
     pub backoff_s: (f64, f64),
-    /// A woken device fetches within this, each after its own time; 0: at once.
-    pub fetch_within_s: f64,
 }
 
 /// Whose behaviour it is.
@@ -105,17 +103,7 @@ impl Mix {
             Kind::Outlook => "14.0",
         };
         let packs_query = matches!(kind, Kind::Ios | Kind::WindowsMobile);
-        Mix {
-            kind,
-            share,
-            version: version.into(),
-            packs_query,
-            waits_by,
-            heartbeat: None,
-            folders_max: 5,
-            backoff_s: (1.0, 60.0),
-            fetch_within_s: 0.0,
-        }
+        Mix { kind, share, version: version.into(), packs_query, waits_by, heartbeat: None, folders_max: 5, backoff_s: (1.0, 60.0) }
     }
 
     fn of(mut keys: Keys) -> Option<Mix> {
@@ -143,13 +131,7 @@ impl Mix {
         if let Some(most_s) = keys.take_positive("backoff_max_s") {
             mix.backoff_s.1 = most_s;
         }
-        mix.fetch_within_s = keys.take_positive("fetch_within_s").unwrap_or(0.0);
         Some(mix)
-    }
-
-    /// How long this device waits before it fetches what it was woken for.
-    pub fn fetches_after(&self, device: usize) -> Duration {
-        Duration::from_secs_f64(self.fetch_within_s * even(device, GOLDEN))
     }
 
     /// What a device of this kind does.
@@ -196,6 +178,11 @@ impl Heartbeat {
         }
         Some(heartbeat)
     }
+}
+
+/// How long a device waits before it fetches what it was woken for, when all do so within this.
+pub fn fetches_after(device: usize, within: Duration) -> Duration {
+    within.mul_f64(even(device, GOLDEN))
 }
 
 /// Spreads numbers evenly over 0 to 1, each stretch of them too.

@@ -39,6 +39,8 @@ pub struct Event {
     pub within_s: f64,
     /// A wake of all: the mails are delivered so long before the server is told; 0: each just before.
     pub mail_before_s: f64,
+    /// A wake of all: from now on woken devices fetch within this, each after a time of its own; 0: at once.
+    pub fetch_within_s: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,7 @@ impl Event {
         if at_s.is_some_and(|at_s| mail_before_s >= at_s) {
             keys.problem("mail_before_s", "is before the beginning");
         }
-        Some(Event { at_s: at_s?, what: what?, within_s, mail_before_s })
+        let fetch_within_s = keys.take_positive("fetch_within_s").unwrap_or(0.0);
+        Some(Event { at_s: at_s?, what: what?, within_s, mail_before_s, fetch_within_s })
     }
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use self::changes::{Changes, Notify};
-pub use self::devices::{Devices, Heartbeat, Kind, Mix, WaitsBy};
+pub use self::devices::{Devices, Heartbeat, Kind, Mix, WaitsBy, fetches_after};
 pub use self::events::{Event, Happening, Manner, Network};
 use self::keys::{Keys, Problems};
 pub use self::target::{Server, Target};
