@@ -151,19 +151,29 @@ fn latest_end(plan: &Plan) -> Duration {
 /// What is still to happen, in the order of time.
 struct Course {
     ramp_over: Option<Duration>,
-    /// The last first.
-    events: Vec<Event>,
+    /// With its moment; the last first.
+    events: Vec<(Duration, Part)>,
+}
+
+/// An event, or what comes before it.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Mail,
+    Event(Event),
 }
 
 impl Course {
     fn new(plan: &Plan) -> Self {
-        let mut events = plan.events.clone();
-        events.sort_by(|a, b| b.at_s.total_cmp(&a.at_s));
+        let at = |seconds| Duration::from_secs_f64(seconds);
+        let mails = plan.events.iter().filter(|event| event.mail_before_s > 0.0);
+        let mut events: Vec<(Duration, Part)> = mails.map(|event| (at(event.at_s - event.mail_before_s), Part::Mail)).collect();
+        events.extend(plan.events.iter().map(|event| (at(event.at_s), Part::Event(*event))));
+        events.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
         Course { ramp_over: Some(plan.ramp_time()), events }
     }
 
     fn next_at(&self) -> Duration {
-        let event = self.events.last().map(|event| Duration::from_secs_f64(event.at_s));
+        let event = self.events.last().map(|&(at, _)| at);
         // A day from now is never: something else comes first.
         self.ramp_over.into_iter().chain(event).min().unwrap_or(Duration::from_secs(86_400 * 365))
     }
@@ -174,10 +184,13 @@ impl Course {
             self.ramp_over = None;
             return Some((None, "steady"));
         }
-        let event = self.events.pop_if(|event| Duration::from_secs_f64(event.at_s) <= now)?;
-        Some(match event.what {
-            Happening::WakeAll => (Some(Task::WakeAll), "wake all"),
-            Happening::Storm => (Some(Task::Storm(event.within_s)), "storm"),
+        let (_, part) = self.events.pop_if(|(at, _)| *at <= now)?;
+        Some(match part {
+            Part::Mail => (Some(Task::MailAll), "mail"),
+            Part::Event(event) => match event.what {
+                Happening::WakeAll => (Some(Task::wake_all(event.mail_before_s > 0.0, event.fetch_within_s)), "wake all"),
+                Happening::Storm => (Some(Task::Storm(event.within_s)), "storm"),
+            },
         })
     }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use self::changes::{Changes, Notify};
-pub use self::devices::{Devices, Heartbeat, Kind, Mix, WaitsBy};
+pub use self::devices::{Devices, Heartbeat, Kind, Mix, WaitsBy, fetches_after};
 pub use self::events::{Event, Happening, Manner, Network};
 use self::keys::{Keys, Problems};
 pub use self::target::{Server, Target};
@@ -122,6 +122,11 @@ impl Plan {
             keys.problem("networks", "have more than 100 percent of the devices");
         }
         let is_woken = events.iter().flatten().any(|event| event.what == Happening::WakeAll);
+        let has_mail_first = events.iter().flatten().any(|event| event.mail_before_s > 0.0);
+        let can_mail_first = has_changes.as_ref().is_some_and(|changes| changes.as_ref().is_none_or(Changes::has_mail_and_word));
+        if has_mail_first && !can_mail_first {
+            keys.problem("changes", "have no webhook beside the mails that an event delivers before");
+        }
         if is_woken && has_changes.is_none() {
             keys.problem("changes", "is missing: nobody knows how to wake all");
         }
