@@ -46,9 +46,9 @@ fn value_length(value: &str) -> usize {
     };
     let mut at = quote.len();
     while let Some(rest) = value.get(at..).filter(|rest| !rest.is_empty()) {
-        if rest.starts_with(quote) {
+        if let Some(after) = rest.strip_prefix(quote) {
             // Three quotes that end a text may have one or two of its own before them.
-            let more = rest[quote.len()..].chars().take_while(|&next| quote.len() == 3 && quote.starts_with(next)).count();
+            let more = after.chars().take_while(|&next| quote.len() == 3 && quote.starts_with(next)).count();
             return at + quote.len() + more;
         }
         let is_escape = rest.starts_with('\\') && quote.starts_with('"');
