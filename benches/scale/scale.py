@@ -16,7 +16,8 @@ PER_PROCESS_MAX = 17_500
 # After the last device of a stage: connections to the backend are closed after 4 s, and what logins needed is given back.
 SETTLE_S = 15
 IDLE_S = 10
-MAIL_S = 8
+# Between the end of an idle stretch and the wake.
+PAUSE_S = 2
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
@@ -27,6 +28,8 @@ def arguments():
     parser.add_argument("--processes", type=int, default=12, help="of pushgate, and as many of devices")
     parser.add_argument("--rate", type=float, default=500, help="new devices a second")
     parser.add_argument("--fetch-rate", type=float, default=1_500, help="woken devices that fetch, a second")
+    parser.add_argument("--folders", type=int, default=5, help="that each device watches")
+    parser.add_argument("--stages", default="", help="numbers of devices at which everything is measured, such as 1000,5000")
     parser.add_argument("--hold", type=float, default=300, help="seconds for which all are held")
     parser.add_argument("--short", action="store_true", help="2,000 devices, 2 processes, two minutes at most")
     parser.add_argument("--out", default=f"{ROOT}/target/scale")
@@ -43,7 +46,8 @@ class Course:
 
     def __init__(self, chosen):
         self.stages, self.steps, self.events = [], [], []
-        counts = [count for count in STAGES if count < chosen.devices] + [chosen.devices]
+        counts = [int(count) for count in chosen.stages.split(",")] if chosen.stages else STAGES
+        counts = [count for count in counts if count < chosen.devices] + [chosen.devices]
         if chosen.short:
             counts = [chosen.devices // 4, chosen.devices]
         at, before = 0.0, 0
@@ -54,13 +58,12 @@ class Course:
             fetch_s = max(5.0, count / chosen.fetch_rate)
             held_at = at + ramp_s
             measured_at = held_at + SETTLE_S
-            wake_at = measured_at + idle_s + MAIL_S + count / 10_000
+            wake_at = measured_at + idle_s + PAUSE_S
             # Everybody is held again: the last has fetched, and a Ping counts as held a while after it was sent.
             at = wake_at + fetch_s * 1.1 + 5
             self.stages.append({"devices": count, "held_at": held_at, "measured_at": measured_at, "idle_s": idle_s, "wake_at": wake_at})
             self.steps += [{"for_s": ramp_s, "per_second": chosen.rate}, {"for_s": at - held_at, "per_second": 1e-6}]
-            mail_before_s = MAIL_S - 2 + count / 10_000
-            self.events.append({"at_s": wake_at, "what": "wake_all", "mail_before_s": mail_before_s, "fetch_within_s": fetch_s})
+            self.events.append({"at_s": wake_at, "what": "wake_all", "fetch_within_s": fetch_s})
             before = count
         self.ends_at = at
 
@@ -68,13 +71,12 @@ class Course:
         """For the load tool."""
         return {
             "devices.count": chosen.devices,
-            "devices.mix": raw([{"kind": "plain", "heartbeat": {"fixed_s": 3540}}]),
+            "devices.mix": raw([{"kind": "plain", "heartbeat": {"fixed_s": 3540}, "folders_max": chosen.folders}]),
             "ramp": raw({"steps": self.steps}),
             "events": raw(self.events),
             "run.duration_s": self.ends_at,
             "run.processes": chosen.processes,
             "target.url": f"https://127.0.0.1:{servers.settings['port']}",
-            "changes.lines.to": "127.0.0.1:8091",
             "changes.webhook.url": servers.internal(),
             "changes.webhook.token_file": f"{servers.folder}/token",
             "server.metrics": [f"{url}/metrics" for url in servers.internal()],
@@ -152,7 +154,7 @@ def save(servers, figures):
 
 def main():
     chosen = arguments()
-    with Servers(chosen.out, f"{ROOT}/target/release", chosen.processes, 16, 1) as servers:
+    with Servers(chosen.out, f"{ROOT}/target/release", chosen.processes, 16, 1, settle=3_600) as servers:
         figures = conduct(chosen, servers)
     with open(f"{chosen.out}/report/report.json") as file:
         report = json.load(file)

@@ -24,11 +24,15 @@ private_key = "../key.pem"
 url = ["http://127.0.0.1:{cas}"]
 kind = "sogo"
 connections_max = {connections}
+resolve_per_s = {resolve}
 [mailbox]
 default_domain = "example.org"
 [internal]
 address = "127.0.0.1:{internal}"
 token_file = "../token"
+[notify]
+# How long after a Sync that brought nothing the folder is resolved once more.
+settle_s = {settle}
 [notify.webhook]
 covers = ["Email", "Calendar", "Contacts", "Tasks", "Notes"]
 [limits]
@@ -39,10 +43,11 @@ lots = {lots}
 class Servers:
     """All of them; `with` ends them."""
 
-    def __init__(self, folder, programs, gateways, connections, lots):
-        """`folder`: for their files. `programs`: where the programs are. `connections`: each gateway's to the backend."""
+    def __init__(self, folder, programs, gateways, connections, lots, resolve=20, settle=5):
+        """`folder`: for their files. `programs`: where the programs are. The others are each gateway's: connections to the backend,
+        lot threads (0: one a core), `backend.resolve_per_s`, `notify.settle_s`."""
         self.folder, self.programs = folder, programs
-        self.settings = {"port": PORT, "cas": CAS_PORT, "connections": connections, "lots": lots}
+        self.settings = {"port": PORT, "cas": CAS_PORT, "connections": connections, "lots": lots, "resolve": resolve, "settle": settle}
         self.token = secrets.token_hex(16)
         self.processes, self.gateways, self.cas = [], [], None
         self.count = gateways
