@@ -7,6 +7,7 @@
 //! * [`gateway`]: the data plane: listeners, TLS, connections, lot threads, the backend.
 //! * [`notify`]: notification sources: what arrives → a change for a lot.
 //! * [`admin`]: the internal HTTP address: notifications, status, metrics.
+//! * [`store`]: policies, partnerships, audit: SQLite or PostgreSQL, and what the data plane reads of it in memory.
 //! * [`telemetry`]: metric names, logs, request ids.
 //! * [`standin`]: a stand-in CAS and simulated devices, for the demo, the tests and the load tool.
 //! * [`cli`]: one file per command group; `serve` is the wiring.
@@ -18,4 +19,5 @@ pub mod gateway;
 pub mod logic;
 pub mod notify;
 pub mod standin;
+pub mod store;
 pub mod telemetry;

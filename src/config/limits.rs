@@ -97,6 +97,19 @@ pub const MAILBOX_DEVICE_IDS_MAX: usize = 1_000;
 /// Bytes kept of a user agent or a reason: headers may be long, tables are not.
 pub const NOTE_BYTES_MAX: usize = 512;
 
+/// Changes of devices (keys, wipes) that wait for the database: some hundred bytes each, so a storm of them while it is away.
+pub const STORE_CHANGES_MAX: usize = 100_000;
+/// Devices of which something seen waits for the database: some 300 bytes each, whatever the time it is away.
+pub const STORE_FACTS_MAX: usize = 200_000;
+/// Acts of administrators, and again their questions, that wait for the database: people, scripts, and a page that reloads itself.
+pub const STORE_JOBS_MAX: usize = 256;
+/// Devices or entries of the audit trail in one answer.
+pub const LISTED_MAX: usize = 1_000;
+/// Mailboxes on one list or in one group, and domains with a policy: all of them are kept in memory.
+pub const MEMBERS_MAX: usize = 500_000;
+/// Tokens, the revoked ones too: a hundred people who each had ten.
+pub const TOKENS_MAX: usize = 1_000;
+
 /// When all places for handshakes are taken, whoever has had one this long makes room: two round trips on the slowest mobile
 /// network fit, and a crowd of silent sockets keeps the door shut for seconds instead of `limits.handshake_s`.
 pub const HANDSHAKE_UNDISTURBED: Duration = Duration::from_secs(3);

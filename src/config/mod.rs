@@ -7,6 +7,7 @@ mod canary;
 pub mod definition;
 pub mod limits;
 mod reference;
+mod store;
 mod values;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
 pub use limits::Limits;
 pub use reference::reference_toml;
+pub use store::{Secret, Store, StoreUrl};
 pub use values::Problem;
 use values::Values;
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub ping: Ping,
     /// How credentials are believed.
     pub auth: Auth,
+    /// Where partnerships and policies are kept.
+    pub store: Store,
     /// REST, metrics and notifications.
     pub internal: Internal,
     /// Notification sources.
@@ -235,6 +239,7 @@ impl Config {
                 hbi_alert_threshold_s: v.int("ping", "hbi_alert_threshold_s"),
             },
             auth: Auth { verdict_ttl: seconds(v, "auth", "verdict_ttl_s"), bearer_claim: v.texts("auth", "bearer_claim") },
+            store: store::build(v),
             internal: internal(v),
             notify: Notify {
                 trust: seconds(v, "notify", "trust_s"),

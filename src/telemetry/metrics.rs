@@ -218,6 +218,48 @@ pub const INTERNAL_REQUESTS_TOTAL: Metric = metric(
     &[("route", "path as routed, or other"), ("status", "HTTP status")],
     "Requests to the internal address.",
 );
+/// What waits for the database.
+pub const STORE_QUEUE_LENGTH: Metric = metric(
+    "pushgate_store_queue_length",
+    Kind::Gauge,
+    Unit::Count,
+    &[("of", "changes (keys, wipes) or seen (devices of which something seen is not written yet)")],
+    "What waits for the database.",
+);
+/// Flushes.
+pub const STORE_FLUSH_SECONDS: Metric = metric(
+    "pushgate_store_flush_seconds",
+    Kind::Histogram(&[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+    Unit::Seconds,
+    &[],
+    "Time to write what was seen of up to 10,000 devices, in one transaction.",
+);
+/// Failures of the database.
+pub const STORE_ERRORS_TOTAL: Metric = metric(
+    "pushgate_store_errors_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("what", "connect, refresh, write (a transaction), change or flush (a single fact that cannot be written)")],
+    "Failures of the database.",
+);
+/// Whether the database answers.
+pub const STORE_CONNECTED: Metric = metric(
+    "pushgate_store_connected",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "1 while the database answers, 0 while devices are served from memory.",
+);
+/// Facts given up.
+pub const STORE_DROPPED_TOTAL: Metric = metric(
+    "pushgate_store_dropped_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Facts about devices given up because memory for what waits for the database was full.",
+);
+/// Devices known.
+pub const STORE_DEVICES: Metric = metric("pushgate_store_devices", Kind::Gauge, Unit::Count, &[], "Partnerships known.");
 /// What found no room in a lot's inbox.
 pub const INBOX_FULL_TOTAL: Metric = metric(
     "pushgate_inbox_full_total",
@@ -260,6 +302,12 @@ pub const ALL: &[Metric] = &[
     FEED_SECONDS,
     CANARY_MISSING_TOTAL,
     INTERNAL_REQUESTS_TOTAL,
+    STORE_QUEUE_LENGTH,
+    STORE_FLUSH_SECONDS,
+    STORE_ERRORS_TOTAL,
+    STORE_CONNECTED,
+    STORE_DROPPED_TOTAL,
+    STORE_DEVICES,
     INBOX_FULL_TOTAL,
     BUILD_INFO,
 ];

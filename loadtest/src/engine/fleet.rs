@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -33,6 +33,7 @@ pub struct Fleet {
     fetch_within_ms: AtomicU64,
     watch: Arc<Watch>,
     runtime: Handle,
+    is_quiet: AtomicBool,
 }
 
 /// Why a device has something to do.
@@ -74,9 +75,22 @@ impl Fleet {
         };
         let counts = Arc::new(Counts::new(devices, Duration::from_secs_f64(plan.run.lost_after_s)));
         let (observer, runtime) = (Arc::clone(&counts) as Arc<dyn Observer>, Handle::current());
-        let fetch_within_ms = AtomicU64::new(0);
         let make = |watch| {
-            Arc::new(Fleet { counts, observer, plan, first, devices, turns, users, kinds, sources, fetch_within_ms, watch, runtime })
+            Arc::new(Fleet {
+                counts,
+                observer,
+                plan,
+                first,
+                devices,
+                turns,
+                users,
+                kinds,
+                sources,
+                fetch_within_ms: AtomicU64::new(0),
+                watch,
+                runtime,
+                is_quiet: AtomicBool::new(false),
+            })
         };
         Ok(Watch::start(devices, make)?)
     }
@@ -117,6 +131,16 @@ impl Fleet {
     /// All devices lose their connections and come back within this.
     pub fn storm(&self, within: Duration) {
         self.watch.storm(within);
+    }
+
+    /// No more changes at the scenario's rate: those that were sent are to be answered.
+    pub fn quiet(&self) {
+        self.is_quiet.store(true, Relaxed);
+    }
+
+    /// Whether that was said.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Relaxed)
     }
 
     /// Drops all devices that wait.

@@ -94,9 +94,9 @@ impl Sender {
                     Some(Wish::MailAll) => self.all(Instant::now(), Part::Mail).await,
                     Some(Wish::WakeAll { due, has_mail }) => self.all(due, if has_mail { Part::Word } else { Part::All }).await,
                 },
-                () = sleep_until(next.into()), if self.per_second > 0.0 => {
+                () = sleep_until(next.into()), if self.per_second > 0.0 && !self.fleet.is_quiet() => {
                     let now = Instant::now();
-                    while next <= now && devices.len() < BATCH_MAX {
+                    while next <= now && devices.len() < BATCH_MAX && !self.fleet.is_quiet() {
                         // One that was never held is not known to the server.
                         let device = (self.random.next() % self.fleet.devices() as u64) as usize;
                         devices.extend(self.fleet.counts.was_held(device).then_some((device, next)));

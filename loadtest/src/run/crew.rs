@@ -52,6 +52,7 @@ async fn work(order: Order, mut lines: mpsc::Receiver<String>) -> anyhow::Result
                 ask(&fleet, &wishes, Wish::WakeAll { due, has_mail }, order_devices).await?;
             }
             Task::WakeOne(count) => ask(&fleet, &wishes, Wish::OneByOne(count), count).await?,
+            Task::Quiet => fleet.quiet(),
             Task::Storm(within_s) => fleet.storm(Duration::from_secs_f64(within_s)),
             Task::Tell => {
                 say(&Answer::Tick(Box::new(fleet.counts.take())))?;

@@ -40,6 +40,8 @@ pub enum Task {
     WakeOne(usize),
     /// Everybody loses the connection, and comes back within so many seconds.
     Storm(f64),
+    /// No more changes at the scenario's rate.
+    Quiet,
     /// Say what happened for the last time, and end.
     End,
 }

@@ -32,7 +32,8 @@ pub struct Arguments {
     /// The scenario.
     #[arg(value_name = "SCENARIO.toml")]
     scenario: PathBuf,
-    /// A value to use instead of the scenario's, such as target.url=https://mail.example.org or devices.count=500.
+    /// A value to use instead of the scenario's, such as target.url=https://mail.example.org or devices.count=500;
+    /// KEY= takes the scenario's away, a whole table too.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Processes to spread the devices over; the same as --set run.processes=N.
@@ -49,8 +50,8 @@ const NOT_KEPT: u8 = 1;
 const WRONG_SCENARIO: u8 = 2;
 /// How often processes and server are asked.
 const EVERY: Duration = Duration::from_secs(1);
-/// What was sent at the end has this long to arrive.
-const SETTLE: Duration = Duration::from_secs(5);
+/// Beside the time after which a change is lost: until it is counted so.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Runs it; 0 when all thresholds are kept.
 ///
@@ -87,6 +88,7 @@ async fn conduct(plan: &Plan) -> anyhow::Result<Results> {
     crews.tell(Task::Begin).await?;
     let began = Instant::now();
     let mut ended = Ended::Completed;
+    let mut is_quiet = false;
     loop {
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => {
@@ -106,9 +108,12 @@ async fn conduct(plan: &Plan) -> anyhow::Result<Results> {
             _ = ticking.tick() => {}
         }
         let outstanding = take_sample(&mut crews, &mut probe, &mut record, &mut live, began).await?;
-        let is_over = began.elapsed() >= duration(plan) && (outstanding == 0 || began.elapsed() >= duration(plan) + SETTLE);
-        if is_over || ended == Ended::Interrupted {
+        if ended == Ended::Interrupted || is_quiet && (outstanding == 0 || began.elapsed() >= latest_end(plan)) {
             break;
+        }
+        if !is_quiet && began.elapsed() >= duration(plan) {
+            crews.tell(Task::Quiet).await?;
+            is_quiet = true;
         }
     }
     let ticks = crews.tell(Task::End).await?;
@@ -136,6 +141,11 @@ async fn take_sample(
 
 fn duration(plan: &Plan) -> Duration {
     Duration::from_secs_f64(plan.run.duration_s)
+}
+
+/// The moment at which every change that was sent is answered or lost.
+fn latest_end(plan: &Plan) -> Duration {
+    duration(plan) + Duration::from_secs_f64(plan.run.lost_after_s) + SETTLE
 }
 
 /// What is still to happen, in the order of time.
@@ -172,7 +182,7 @@ impl Course {
     fn next(&mut self, now: Duration) -> Option<(Option<Task>, &'static str)> {
         if self.ramp_over.is_some_and(|at| at <= now) {
             self.ramp_over = None;
-            return Some((None, "ramp done"));
+            return Some((None, "steady"));
         }
         let (_, part) = self.events.pop_if(|(at, _)| *at <= now)?;
         Some(match part {

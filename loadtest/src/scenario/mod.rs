@@ -7,6 +7,7 @@ mod changes;
 mod devices;
 mod events;
 mod keys;
+mod shown;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use crate::source::Sources;
 pub struct Plan {
     /// Its name: the file's, without its ending.
     pub name: String,
-    /// The text, without secrets.
+    /// The text for the report: with what the command line set, without secrets.
     pub text: String,
     pub target: Target,
     pub users: Users,
@@ -95,15 +96,15 @@ impl Plan {
                 problems.add(format!("--set {setting}: {reason}"));
             }
         }
-        let plan = Plan::of(name, text, Keys::new(table, problems.clone()));
+        let plan = Plan::of(name, shown::shown(text, settings), Keys::new(table, problems.clone()));
         match (plan, problems.all()) {
             (Some(plan), problems) if problems.is_empty() => Ok(plan),
             (_, problems) => Err(problems),
         }
     }
 
-    /// `None`: there are problems.
-    fn of(name: &str, text: &str, mut keys: Keys) -> Option<Plan> {
+    /// `text`: for the report. `None`: there are problems.
+    fn of(name: &str, text: String, mut keys: Keys) -> Option<Plan> {
         let target = keys.table("target");
         let target = keys.must("target", target).and_then(Target::of);
         let users = Users::of(keys.table("users"));
@@ -132,7 +133,7 @@ impl Plan {
         drop(keys);
         Some(Plan {
             name: name.to_owned(),
-            text: without_secrets(text),
+            text,
             target: target?,
             users: users?,
             devices: devices?,
@@ -206,7 +207,7 @@ fn ramp(keys: Option<Keys>, devices: usize) -> Option<Vec<Step>> {
     }
 }
 
-/// Sets `a.b=value`; a value that is no TOML is a text.
+/// Sets `a.b=value`; a value that is no TOML is a text, and none takes the key or the whole table away.
 fn set(table: &mut Table, setting: &str) -> Result<(), String> {
     let (path, text) = setting.split_once('=').ok_or("write KEY=VALUE")?;
     let value = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
@@ -218,15 +219,10 @@ fn set(table: &mut Table, setting: &str) -> Result<(), String> {
         let inner = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
         table = inner.as_table_mut().ok_or_else(|| format!("{key} is no table"))?;
     }
-    table.insert(last.to_owned(), value);
+    if text.trim().is_empty() {
+        table.remove(last);
+    } else {
+        table.insert(last.to_owned(), value);
+    }
     Ok(())
-}
-
-/// The text for the report: who reads that need not know passwords.
-fn without_secrets(text: &str) -> String {
-    let line = |line: &str| match line.split_once('=') {
-        Some((key, _)) if ["password", "token"].contains(&key.trim()) => format!("{key}= \"...\""),
-        _ => line.to_owned(),
-    };
-    text.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
 }

@@ -1,0 +1,201 @@
+//! The audit trail: who did what to whom, when, from where, and what came of it. It only grows; both databases refuse anything else.
+
+use super::Store;
+use super::error::StoreError;
+use super::rows::strange;
+use super::sql::{Row, Sql, SqlError, Value, params};
+use crate::config::limits::{LISTED_MAX, NOTE_BYTES_MAX};
+use crate::logic::eas::{DeviceId, Mailbox};
+use crate::logic::policy::Timestamp;
+
+/// Who acts, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The name of the token, or what else identifies the person.
+    pub actor: String,
+    /// The address the request came from.
+    pub source: String,
+}
+
+/// What is being done. Never holds a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deed {
+    /// In a word or two, such as `wipe order`; fixed, so that it can be searched for.
+    pub act: &'static str,
+    /// To whose mailbox, if to one.
+    pub mailbox: Option<Mailbox>,
+    /// To which device, if to one.
+    pub device_id: Option<DeviceId>,
+    /// To what else: a policy's, list's or token's name.
+    pub subject: Option<String>,
+    /// What exactly, for people.
+    pub detail: String,
+}
+
+/// An entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place: rises with every entry.
+    pub id: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// From where.
+    pub source: String,
+    /// What.
+    pub act: String,
+    /// To whose mailbox.
+    pub mailbox: Option<String>,
+    /// To which device.
+    pub device_id: Option<String>,
+    /// To what else.
+    pub subject: Option<String>,
+    /// `done`, `refused`, `conflict` or `failed`.
+    pub outcome: String,
+    /// What exactly, or why not.
+    pub detail: String,
+}
+
+/// Which entries; every field narrows.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// By whom.
+    pub actor: Option<String>,
+    /// About which mailbox.
+    pub mailbox: Option<Mailbox>,
+}
+
+impl Deed {
+    /// An act about nothing but what its name says.
+    pub fn new(act: &'static str) -> Self {
+        Deed { act, ..Deed::default() }
+    }
+
+    /// About a mailbox.
+    #[must_use]
+    pub fn mailbox(mut self, mailbox: &Mailbox) -> Self {
+        self.mailbox = Some(mailbox.clone());
+        self
+    }
+
+    /// About a device.
+    #[must_use]
+    pub fn device(mut self, device_id: &DeviceId) -> Self {
+        self.device_id = Some(device_id.clone());
+        self
+    }
+
+    /// About something with a name.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// What exactly.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    pub(super) fn entry(self, by: &By, at: Timestamp, outcome: &str) -> Entry {
+        Entry {
+            id: 0,
+            at,
+            actor: by.actor.clone(),
+            source: by.source.clone(),
+            act: self.act.to_owned(),
+            mailbox: self.mailbox.map(|mailbox| mailbox.as_str().to_owned()),
+            device_id: self.device_id.map(|device_id| device_id.as_str().to_owned()),
+            subject: self.subject,
+            outcome: outcome.to_owned(),
+            detail: self.detail,
+        }
+    }
+}
+
+impl Store {
+    /// Records an act that changed nothing in the store, such as a drain.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn audit(&self, by: &By, deed: Deed) -> Result<(), StoreError> {
+        self.act(by, deed, |_| Ok(())).await
+    }
+
+    /// Entries, the newest first: at most `count`, those before the entry `before` if that is given.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn audit_trail(&self, filter: AuditFilter, before: Option<u64>, count: usize) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |sql| list(sql, &filter, before, count.min(LISTED_MAX))).await
+    }
+}
+
+pub(super) fn append(sql: &mut dyn Sql, entry: &Entry) -> Result<(), SqlError> {
+    sql.execute(
+        "INSERT INTO audit (at, actor, source, act, mailbox, device_id, subject, outcome, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            entry.at,
+            cut(&entry.actor),
+            cut(&entry.source),
+            entry.act.as_str(),
+            entry.mailbox.as_deref(),
+            entry.device_id.as_deref(),
+            entry.subject.as_deref().map(cut),
+            entry.outcome.as_str(),
+            cut(&entry.detail),
+        ],
+    )
+    .map(drop)
+}
+
+/// The beginning of a text, whole characters.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(NOTE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn list(sql: &mut dyn Sql, filter: &AuditFilter, before: Option<u64>, count: usize) -> Result<Vec<Entry>, SqlError> {
+    let mut statement =
+        "SELECT id, at, actor, source, act, mailbox, device_id, subject, outcome, detail FROM audit WHERE id < ?1".to_owned();
+    let mut values = vec![Value::from(before.unwrap_or(i64::MAX as u64))];
+    let mut narrow = |condition: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            values.push(value);
+            statement += &format!(" AND {condition} ?{}", values.len());
+        }
+    };
+    narrow("at >=", filter.since.map(Value::from));
+    narrow("at <", filter.until.map(Value::from));
+    narrow("actor =", filter.actor.as_deref().map(Value::from));
+    narrow("mailbox =", filter.mailbox.as_ref().map(|mailbox| Value::from(mailbox.as_str())));
+    statement += &format!(" ORDER BY id DESC LIMIT {count}");
+    sql.query(&statement, &values)?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Entry, SqlError> {
+    let owned = |index: usize| row.text(index).map(str::to_owned);
+    let some = |index: usize| row.some_text(index).map(|text| text.map(str::to_owned));
+    Ok(Entry {
+        id: row.number(0).map_err(|_| strange("an entry's id"))?,
+        at: row.time(1)?,
+        actor: owned(2)?,
+        source: owned(3)?,
+        act: owned(4)?,
+        mailbox: some(5)?,
+        device_id: some(6)?,
+        subject: some(7)?,
+        outcome: owned(8)?,
+        detail: owned(9)?,
+    })
+}

@@ -1,0 +1,245 @@
+//! What administrators do to mailboxes, lists, groups and domains: which policy each has, and their switches.
+
+use super::Store;
+use super::audit::{By, Deed};
+use super::error::StoreError;
+use super::policy_acts::must_find;
+use super::rows::{self, to_json};
+use super::snapshot::{MailboxRecord, MembersKind};
+use super::sql::{Value, params};
+use super::transaction::Tx;
+use crate::config::limits::MEMBERS_MAX;
+use crate::logic::eas::Mailbox;
+use crate::logic::policy::PolicyName;
+use crate::logic::policy::access::MailboxSettings;
+
+/// What is to change about a mailbox; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct MailboxEdit {
+    /// The policy of the mailbox itself; `Some(None)`: none of its own.
+    pub policy: Option<Option<PolicyName>>,
+    /// Its switches.
+    pub settings: Option<MailboxSettings>,
+}
+
+/// A list or a group as it is to be.
+#[derive(Debug, Clone)]
+pub struct MembersEdit {
+    /// Which of the two.
+    pub kind: MembersKind,
+    /// Its name.
+    pub name: String,
+    /// Smaller counts first.
+    pub rank: u32,
+    /// The policy of its members; a group may have none.
+    pub policy: Option<PolicyName>,
+    /// Who is on it; said twice is once.
+    pub mailboxes: Vec<Mailbox>,
+    /// The revision that was read; 0 if it is to be new.
+    pub read_revision: u64,
+}
+
+/// A domain, in lower case, and its policy.
+pub type DomainPolicy = (String, Option<PolicyName>);
+
+impl Store {
+    /// Changes a mailbox that is still at `read_revision` (0: nothing was ever said of it). Its devices are decided anew with it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn change_mailbox(
+        &self,
+        by: &By,
+        mailbox: Mailbox,
+        read_revision: u64,
+        edit: MailboxEdit,
+    ) -> Result<MailboxRecord, StoreError> {
+        edit.settings.as_ref().map_or(Ok(()), MailboxSettings::check)?;
+        let deed = Deed::new("mailbox change").mailbox(&mailbox).detail(told(&edit));
+        self.act(by, deed, move |tx| {
+            let mut record = load(tx, &mailbox)?;
+            if record.revision != read_revision {
+                return Err(StoreError::Conflict { revision: record.revision });
+            }
+            if let Some(policy) = edit.policy {
+                record.policy = policy.map(|policy| must_find(tx, policy).map(|policy| policy.name)).transpose()?;
+            }
+            if let Some(settings) = edit.settings {
+                record.settings = settings;
+                decide_devices(tx, &mailbox, &record.settings)?;
+            }
+            record.revision += 1;
+            save(tx, &mailbox, &record)?;
+            Ok(record)
+        })
+        .await
+    }
+
+    /// Assigns policies to many mailboxes at once, all or none; whatever they had before. How many it were.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a policy that is not there.
+    pub async fn assign_mailboxes(&self, by: &By, assignments: Vec<(Mailbox, Option<PolicyName>)>) -> Result<usize, StoreError> {
+        if assignments.len() > MEMBERS_MAX {
+            return Err(StoreError::Full(format!("at most {MEMBERS_MAX} mailboxes at once")));
+        }
+        let deed = Deed::new("mailbox assign").detail(format!("{} mailboxes", assignments.len()));
+        self.act(by, deed, move |tx| {
+            let settings = to_json(&MailboxSettings::default())?;
+            let mut rows: Vec<Vec<Value>> = Vec::with_capacity(assignments.len());
+            let mut found: Option<PolicyName> = None;
+            for (mailbox, policy) in &assignments {
+                // One look-up for a file that names the same policy in every line.
+                if let Some(policy) = policy.as_ref().filter(|policy| found.as_ref() != Some(policy)) {
+                    found = Some(must_find(tx, policy.clone())?.name);
+                }
+                rows.push(params![mailbox.as_str(), policy.as_ref().map(PolicyName::folded), settings.as_str()].to_vec());
+            }
+            tx.touched.snapshot = true;
+            tx.sql.execute_many(
+                "INSERT INTO mailboxes (mailbox, revision, policy, settings) VALUES (?1, 1, ?2, ?3) ON CONFLICT (mailbox) DO UPDATE \
+                 SET revision = mailboxes.revision + 1, policy = excluded.policy",
+                &rows,
+            )?;
+            Ok(assignments.len())
+        })
+        .await
+    }
+
+    /// Makes a list or a group, or replaces it as a whole; its new revision.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn put_members(&self, by: &By, edit: MembersEdit) -> Result<u64, StoreError> {
+        if edit.mailboxes.len() > MEMBERS_MAX {
+            return Err(StoreError::Full(format!("a {} has at most {MEMBERS_MAX} mailboxes", edit.kind.name())));
+        }
+        if edit.name.trim().is_empty() || edit.name.chars().count() > 64 || edit.name.contains(|c: char| c.is_control() || c == '/') {
+            return Err(StoreError::Unsuitable("a name has 1 to 64 characters, no control character and no slash".into()));
+        }
+        let policy = edit.policy.as_ref().map_or("no policy", PolicyName::as_str);
+        let detail = format!("{} mailboxes, {policy}, rank {}", edit.mailboxes.len(), edit.rank);
+        let act = if edit.kind == MembersKind::List { "list put" } else { "group put" };
+        self.act(by, Deed::new(act).subject(&edit.name).detail(detail), move |tx| put_members(tx, edit)).await
+    }
+
+    /// Removes a list or a group.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn remove_members(&self, by: &By, kind: MembersKind, name: &str, read_revision: u64) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        let act = if kind == MembersKind::List { "list remove" } else { "group remove" };
+        self.act(by, Deed::new(act).subject(&name), move |tx| {
+            match members_revision(tx, kind, &name)? {
+                0 => return Err(StoreError::Missing(format!("{} {name}", kind.name()))),
+                revision if revision != read_revision => return Err(StoreError::Conflict { revision }),
+                _ => {}
+            }
+            tx.touched.snapshot = true;
+            tx.sql.execute("DELETE FROM member_lists WHERE kind = ?1 AND name = ?2", params![kind.name(), name])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a domain a policy, or takes it away.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn assign_domain(&self, by: &By, (domain, policy): DomainPolicy) -> Result<(), StoreError> {
+        let domain = domain.trim().to_lowercase();
+        if domain.is_empty() || domain.len() > 255 || domain.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@') {
+            return Err(StoreError::Unsuitable("a domain is what stands behind the @ of an address".into()));
+        }
+        let deed = Deed::new("domain assign").subject(&domain).detail(policy.as_ref().map_or("no policy", PolicyName::as_str));
+        self.act(by, deed, move |tx| {
+            tx.touched.snapshot = true;
+            match policy {
+                None => tx.sql.execute("DELETE FROM domains WHERE domain = ?1", params![domain])?,
+                Some(policy) => {
+                    let policy = must_find(tx, policy)?.name;
+                    let statement =
+                        "INSERT INTO domains (domain, policy) VALUES (?1, ?2) ON CONFLICT (domain) DO UPDATE SET policy = excluded.policy";
+                    tx.sql.execute(statement, params![domain, policy.folded()])?
+                }
+            };
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// For the audit trail.
+fn told(edit: &MailboxEdit) -> String {
+    let policy = edit.policy.as_ref().map(|policy| format!("policy {}", policy.as_ref().map_or("none", PolicyName::as_str)));
+    let settings = edit.settings.as_ref().map(|settings| {
+        format!(
+            "ActiveSync {}, {} device ids allowed, {} blocked, devices at most {}",
+            if settings.active_sync_enabled { "on" } else { "off" },
+            settings.allowed_device_ids.len(),
+            settings.blocked_device_ids.len(),
+            settings.devices_max.map_or_else(|| "as configured".into(), |max| max.to_string()),
+        )
+    });
+    policy.into_iter().chain(settings).collect::<Vec<_>>().join("; ")
+}
+
+fn load(tx: &mut Tx<'_>, mailbox: &Mailbox) -> Result<MailboxRecord, StoreError> {
+    let statement =
+        "SELECT m.revision, p.name, m.settings FROM mailboxes m LEFT JOIN policies p ON p.folded = m.policy WHERE m.mailbox = ?1";
+    let rows = tx.sql.query(statement, params![mailbox.as_str()])?;
+    let Some(row) = rows.first() else { return Ok(MailboxRecord::default()) };
+    let policy = row.some_text(1)?.map(|name| PolicyName::new(name).map_err(|_| rows::strange("a policy's name"))).transpose()?;
+    Ok(MailboxRecord { revision: row.number(0)?, policy, settings: rows::from_json(row.text(2)?)? })
+}
+
+fn save(tx: &mut Tx<'_>, mailbox: &Mailbox, record: &MailboxRecord) -> Result<(), StoreError> {
+    tx.touched.snapshot = true;
+    tx.sql.execute(
+        "INSERT INTO mailboxes (mailbox, revision, policy, settings) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (mailbox) DO UPDATE \
+         SET revision = excluded.revision, policy = excluded.policy, settings = excluded.settings",
+        params![mailbox.as_str(), record.revision, record.policy.as_ref().map(PolicyName::folded), to_json(&record.settings)?],
+    )?;
+    Ok(())
+}
+
+/// The mailbox's devices under its new switches.
+fn decide_devices(tx: &mut Tx<'_>, mailbox: &Mailbox, settings: &MailboxSettings) -> Result<(), StoreError> {
+    let rules = tx.snapshot.rules.clone();
+    let statement = format!("SELECT {} FROM devices WHERE mailbox = ?1", rows::COLUMNS);
+    let devices = tx.sql.query(&statement, params![mailbox.as_str()])?;
+    for row in &devices {
+        let mut partnership = rows::read(row)?.partnership;
+        let before = (partnership.access_state, partnership.access_why.clone());
+        tx.decide(&mut partnership, settings, &rules);
+        if before != (partnership.access_state, partnership.access_why.clone()) {
+            tx.save(partnership)?;
+        }
+    }
+    Ok(())
+}
+
+fn members_revision(tx: &mut Tx<'_>, kind: MembersKind, name: &str) -> Result<u64, StoreError> {
+    let rows = tx.sql.query("SELECT revision FROM member_lists WHERE kind = ?1 AND name = ?2", params![kind.name(), name])?;
+    Ok(rows.first().map_or(Ok(0), |row| row.number(0))?)
+}
+
+fn put_members(tx: &mut Tx<'_>, edit: MembersEdit) -> Result<u64, StoreError> {
+    let (kind, name) = (edit.kind.name(), edit.name.trim());
+    let revision = members_revision(tx, edit.kind, name)?;
+    if revision != edit.read_revision {
+        return Err(StoreError::Conflict { revision });
+    }
+    let policy = edit.policy.map(|policy| must_find(tx, policy)).transpose()?;
+    tx.touched.snapshot = true;
+    tx.sql.execute(
+        "INSERT INTO member_lists (kind, name, rank, revision, policy) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (kind, name) DO UPDATE \
+         SET rank = excluded.rank, revision = excluded.revision, policy = excluded.policy",
+        params![kind, name, edit.rank, revision + 1, policy.as_ref().map(|policy| policy.name.folded())],
+    )?;
+    tx.sql.execute("DELETE FROM members WHERE kind = ?1 AND name = ?2", params![kind, name])?;
+    let rows: Vec<Vec<Value>> = edit.mailboxes.iter().map(|mailbox| params![kind, name, mailbox.as_str()].to_vec()).collect();
+    tx.sql.execute_many("INSERT INTO members (kind, name, mailbox) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", &rows)?;
+    Ok(revision + 1)
+}
