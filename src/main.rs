@@ -16,6 +16,13 @@ fn main() -> ExitCode {
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Status(arguments) => cli::status::run(&arguments),
         Command::Notify(arguments) => cli::notify::run(&arguments),
+        Command::Device(command) => cli::device::run(&command),
+        Command::Mailbox(command) => cli::mailbox::run(&command),
+        Command::Group(command) => cli::group::run(&command),
+        Command::Rule(command) => cli::rule::run(&command),
+        Command::Token(command) => cli::token::run(&command),
+        Command::Audit(arguments) => cli::audit::run(&arguments),
+        Command::Policy(command) => cli::policy::run(&command),
         Command::Serve(arguments) => cli::serve::run(&arguments),
         Command::Decode(arguments) => {
             cli::decode::run(&arguments.file.to_string_lossy(), arguments.query).map_err(|error| cli::Failure::Failed(format!("{error:#}")))

@@ -15,7 +15,8 @@ passed=0
 failed=0
 
 build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 procps valgrind)
-server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2)
+server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2
+  python3-venv python3-requests)
 
 main() {
   mkdir -p "$output"
@@ -58,9 +59,14 @@ layer_demo() {
     python3 tests/smoke.py "$target/release/pushgate" "$target/release/pushgate-loadtest"
 }
 
+# One of the devices is somebody else's program, from PyPI.
 layer_servers() {
+  local venv=$target/test-venv
   cargo build --release --locked --workspace --bins &&
-    PUSHGATE="$target/release/pushgate" LOADTEST="$target/release/pushgate-loadtest" PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -f -v -s tests/servers
+    /usr/bin/python3 -m venv --system-site-packages "$venv" &&
+    "$venv/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/servers/requirements.txt &&
+    PUSHGATE="$target/release/pushgate" LOADTEST="$target/release/pushgate-loadtest" PYTHONDONTWRITEBYTECODE=1 \
+      "$venv/bin/python" -m unittest discover -f -v -s tests/servers
 }
 
 # --- running and counting

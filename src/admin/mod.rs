@@ -3,9 +3,12 @@
 //! In: HTTP requests with the token. Out: changes for the lots (through [`crate::notify::Intake`]) and views of the
 //! gateway (through [`GatewayView`]). What a route answers is decided in `routes`; every error is a `Problem`.
 //!
-//! * [`router`]: routes, who may call them, what is counted. * [`serve()`]: sockets → router. * [`token`]: the one secret.
-//! * [`view`]: what the gateway shows of itself.
+//! * [`router`]: what is counted and logged. * `api`: every operation with its role; what administrators do. * [`serve()`]: sockets →
+//!   router. * [`token`]: the token of the token file. * [`view`]: what the gateway shows of itself. * [`acts`]: what administrators did,
+//!   told to the data plane.
 
+pub mod acts;
+pub(crate) mod api;
 mod problem;
 mod router;
 mod routes;
@@ -15,6 +18,7 @@ pub(crate) mod tests;
 pub mod token;
 pub mod view;
 
+pub use acts::{Acts, Concern};
 pub use router::{Internal, router};
 pub use serve::{Acceptor, Plain, serve};
 pub use token::Token;

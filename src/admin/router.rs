@@ -4,20 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::response::Response;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::Instrument;
 
+use super::acts::Acts;
+use super::api;
 use super::problem::Problem;
-use super::routes;
 use super::token::Token;
 use super::view::GatewayView;
 use crate::config;
+use crate::logic::eas::Mailbox;
 use crate::notify::Intake;
+use crate::store::Store;
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::INTERNAL_REQUESTS_TOTAL;
 
@@ -31,34 +33,35 @@ pub struct Internal {
     pub view: Arc<dyn GatewayView>,
     /// What `/metrics` renders.
     pub metrics: PrometheusHandle,
+    /// Policies, partnerships, tokens, the audit trail.
+    pub store: Store,
+    /// Who is told of what was done.
+    pub acts: Arc<dyn Acts>,
     /// How a mailbox in a query is made one name.
     pub mailboxes: config::Mailbox,
+}
+
+impl Internal {
+    /// A mailbox as somebody wrote it.
+    pub(super) fn mailbox(&self, name: &str) -> Result<Mailbox, Problem> {
+        let bad = || Problem::bad_request("The mailbox is a user name such as hew or hew@example.org.");
+        self.mailboxes.mailbox(name).ok_or_else(bad)
+    }
 }
 
 /// Every route. `/healthz` and `/readyz` are open, because balancers have no token; all else, unknown paths
 /// included, needs it.
 pub fn router(internal: Internal) -> Router {
     let internal = Arc::new(internal);
-    let open = Router::new().route("/healthz", get(routes::healthz)).route("/readyz", get(routes::readyz));
-    let guarded = Router::new()
-        .route("/metrics", get(routes::metrics))
-        .route("/v1/notifications", post(routes::notifications))
-        .route("/v1/dovecot", put(routes::dovecot).post(routes::dovecot))
-        .route("/v1/pings", get(routes::pings))
-        .route("/v1/status", get(routes::status))
+    let (guarded, open): (Vec<_>, Vec<_>) = api::all().into_iter().partition(api::Operation::is_guarded);
+    let mount = |operations: Vec<api::Operation>| operations.into_iter().fold(Router::new(), |router, operation| operation.mount(router));
+    let guarded = mount(guarded)
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path takes another method: see Allow."))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path."))
-        .layer(middleware::from_fn_with_state(internal.clone(), authenticate));
+        .layer(middleware::from_fn_with_state(internal.clone(), api::authenticate));
+    let open = mount(open)
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path takes another method: see Allow."));
     open.merge(guarded).layer(middleware::from_fn(observe)).with_state(internal)
-}
-
-async fn authenticate(State(internal): State<Arc<Internal>>, request: Request, next: Next) -> Response {
-    let authorization = request.headers().get(header::AUTHORIZATION);
-    if authorization.is_some_and(|value| internal.token.is_in(value.as_bytes())) {
-        return next.run(request).await;
-    }
-    tracing::warn!("refused: {}", if authorization.is_some() { "wrong token" } else { "no token" });
-    Problem::unauthorized().into_response()
 }
 
 /// Marks, counts and logs a request.

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::api::whole;
 use super::problem::Problem;
 use super::router::Internal;
 use super::view::{HeldPings, PingFilter, Status, Taken};
-use crate::config::limits::{INTERNAL_REQUEST_TIME, LISTED_PINGS_MAX, NOTIFICATION_BODY_BYTES_MAX, WOKEN_WAIT};
+use crate::config::limits::{LISTED_PINGS_MAX, NOTIFICATION_BODY_BYTES_MAX, WOKEN_WAIT};
 use crate::logic::eas::DeviceId;
 use crate::notify::Source;
 
@@ -41,15 +42,49 @@ pub(super) async fn status(State(internal): State<Arc<Internal>>) -> Json<Status
 
 /// `?source=manual` marks a person's notification: it is no sign that the webhook's sender is alive, and it is taken
 /// even when the webhook is switched off.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct NotificationsQuery {
     source: Option<ManualSource>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ManualSource {
     Manual,
+}
+
+/// What `notifications` takes, for its description.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a shape")]
+pub(super) enum Notifications {
+    One(Notification),
+    Many(Vec<Notification>),
+}
+
+/// Something changed in a mailbox: in a folder, in the folders of a class, or (with neither) anything.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(super) struct Notification {
+    /// Whose: a user name as the devices give it, or an address.
+    mailbox: String,
+    /// The folder, as the mail server names it.
+    folder: Option<String>,
+    /// The folder, by the id the devices know it by.
+    folder_id: Option<String>,
+    /// Email, Calendar, Contacts, Tasks or Notes.
+    class: Option<String>,
+    /// What repeats of this have in common.
+    id: Option<String>,
+}
+
+/// What Dovecot sends, as far as it is looked at.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "a shape")]
+pub(super) struct DovecotNotification {
+    user: String,
+    event: String,
+    folder: Option<String>,
 }
 
 pub(super) async fn notifications(
@@ -59,7 +94,7 @@ pub(super) async fn notifications(
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "The only query here is source=manual."))?;
     let source = if query.source.is_some() { Source::Manual } else { Source::Webhook };
-    let body = whole(body).await?;
+    let body = whole(body, NOTIFICATION_BODY_BYTES_MAX).await?;
     let accepted = internal.intake.take(source, &body).map_err(|refused| Problem::refused(refused, "notify.webhook.enabled"))?;
     let taken = Taken { accepted: accepted.entries, repeated: accepted.repeated, woken: accepted.woken.count(WOKEN_WAIT).await };
     tracing::debug!(?taken, "notified");
@@ -68,15 +103,19 @@ pub(super) async fn notifications(
 
 /// Answered as soon as the changes are with the lots: Dovecot's mail delivery waits for us.
 pub(super) async fn dovecot(State(internal): State<Arc<Internal>>, body: Body) -> Result<StatusCode, Problem> {
-    let body = whole(body).await?;
+    let body = whole(body, NOTIFICATION_BODY_BYTES_MAX).await?;
     internal.intake.take(Source::Dovecot, &body).map_err(|refused| Problem::refused(refused, "notify.dovecot.enabled"))?;
     Ok(StatusCode::OK)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct PingsQuery {
+    /// Only of this mailbox.
     mailbox: Option<String>,
+    /// Only of the device with this id.
     device: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<usize>,
 }
 
@@ -106,16 +145,7 @@ pub(super) async fn pings(
     Ok(Json(HeldPings { pings, more }))
 }
 
-/// Reads a body within its bounds in size and time.
-async fn whole(body: Body) -> Result<Bytes, Problem> {
-    if body.size_hint().lower() > NOTIFICATION_BODY_BYTES_MAX as u64 {
-        return Err(Problem::too_large());
-    }
-    let read = tokio::time::timeout(INTERNAL_REQUEST_TIME, Limited::new(body, NOTIFICATION_BODY_BYTES_MAX).collect()).await;
-    match read {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::too_large()),
-        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "The body ended before its end: send it again.")),
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "The body did not come in time: send it again.")),
-    }
+/// The description of all of it.
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], super::api::document()).into_response()
 }

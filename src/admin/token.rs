@@ -93,22 +93,8 @@ fn write_new(path: &Path, token: &str) -> io::Result<()> {
 }
 
 impl Token {
-    /// Whether an `Authorization` header carries the token: `Bearer TOKEN`, or Basic with it as the password. Takes
-    /// the same time wherever the first difference is.
-    pub fn is_in(&self, authorization: &[u8]) -> bool {
-        let Some(at) = authorization.iter().position(|byte| *byte == b' ') else { return false };
-        let (scheme, credentials) = (&authorization[..at], authorization[at..].trim_ascii());
-        if scheme.eq_ignore_ascii_case(b"Bearer") {
-            return self.is(credentials);
-        }
-        if !scheme.eq_ignore_ascii_case(b"Basic") {
-            return false;
-        }
-        let Ok(pair) = STANDARD.decode(credentials).map(Zeroizing::new) else { return false };
-        pair.iter().position(|byte| *byte == b':').is_some_and(|colon| self.is(&pair[colon + 1..]))
-    }
-
-    fn is(&self, offered: &[u8]) -> bool {
+    /// Whether this is the token. Takes the same time wherever the first difference is.
+    pub fn is(&self, offered: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(offered).into()
     }
 
@@ -116,6 +102,21 @@ impl Token {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+}
+
+/// The secret in an `Authorization` header: of `Bearer SECRET`, or the password of Basic.
+pub fn in_header(authorization: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let at = authorization.iter().position(|byte| *byte == b' ')?;
+    let (scheme, credentials) = (&authorization[..at], authorization[at..].trim_ascii());
+    if scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Some(Zeroizing::new(credentials.to_vec()));
+    }
+    if !scheme.eq_ignore_ascii_case(b"Basic") {
+        return None;
+    }
+    let pair = STANDARD.decode(credentials).map(Zeroizing::new).ok()?;
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    Some(Zeroizing::new(pair[colon + 1..].to_vec()))
 }
 
 impl fmt::Debug for Token {
@@ -175,7 +176,7 @@ mod tests {
             basic("dovecot:abcdefghijklmnopqrstuvwxyz"),
             basic(":abcdefghijklmnopqrstuvwxyz"),
         ] {
-            assert!(token.is_in(good.as_bytes()), "{good}");
+            assert!(in_header(good.as_bytes()).is_some_and(|secret| token.is(&secret)), "{good}");
         }
         for bad in [
             "".into(),
@@ -188,7 +189,7 @@ mod tests {
             basic("abcdefghijklmnopqrstuvwxyz"),
             "Basic %%%".into(),
         ] {
-            assert!(!token.is_in(bad.as_bytes()), "{bad}");
+            assert!(!in_header(bad.as_bytes()).is_some_and(|secret| token.is(&secret)), "{bad}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::eas::{DeviceId, Mailbox};
@@ -23,7 +24,7 @@ pub trait GatewayView: Send + Sync + 'static {
 }
 
 /// `GET /v1/status`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Version of the program.
     pub version: String,
@@ -68,7 +69,7 @@ pub struct Status {
 }
 
 /// One source in [`Status`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceStatus {
     /// Its name, as in `notifications_total`.
     pub source: String,
@@ -87,7 +88,7 @@ pub struct SourceStatus {
 }
 
 /// One class in [`Status`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassStatus {
     /// The protocol's name.
     pub class: String,
@@ -98,7 +99,7 @@ pub struct ClassStatus {
 }
 
 /// One lot in [`Status`].
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LotStatus {
     /// Index of the lot.
     pub lot: usize,
@@ -128,7 +129,7 @@ pub struct PingFilter {
 }
 
 /// One held Ping, or hanging Sync.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldPing {
     /// Whose.
     pub mailbox: String,
@@ -153,7 +154,7 @@ pub struct HeldPing {
 }
 
 /// `GET /v1/pings`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldPings {
     /// The Pings, in no order.
     pub pings: Vec<HeldPing>,
@@ -162,7 +163,7 @@ pub struct HeldPings {
 }
 
 /// `GET /readyz`: 200 when ready, 503 when not.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Readiness {
     /// Send devices here.
     pub ready: bool,
@@ -171,7 +172,7 @@ pub struct Readiness {
 }
 
 /// `POST /v1/notifications`: 202.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Taken {
     /// Entries the sender is done with, repeats included.
     pub accepted: usize,

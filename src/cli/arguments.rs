@@ -1,5 +1,7 @@
 //! Every command and its flags: the parser and the help come from here.
 
+pub mod administration;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,6 +37,26 @@ pub enum Command {
     Status(Status),
     /// Tell a running gateway that a mailbox changed.
     Notify(Notify),
+    /// Devices: list, show, erase, block.
+    #[command(subcommand)]
+    Device(administration::Device),
+    /// Mailboxes: ActiveSync on or off, policy, allowed devices.
+    #[command(subcommand)]
+    Mailbox(administration::Mailbox),
+    /// Policies: what devices must apply.
+    #[command(subcommand)]
+    Policy(administration::Policy),
+    /// Groups and lists of mailboxes, which may have a policy.
+    #[command(subcommand)]
+    Group(administration::Group),
+    /// Access rules: which devices may sync.
+    #[command(subcommand)]
+    Rule(administration::Rule),
+    /// Tokens of people and scripts that use the internal address.
+    #[command(subcommand)]
+    Token(administration::Token),
+    /// What administrators did, the newest first.
+    Audit(administration::Audit),
     /// Show a WBXML body or a base64 query in readable form.
     Decode(Decode),
 }

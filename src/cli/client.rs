@@ -29,6 +29,66 @@ pub(super) struct Gateway {
     token: Token,
 }
 
+/// A request to be sent.
+#[derive(Debug)]
+pub(super) struct Ask {
+    method: Method,
+    path: String,
+    content_type: &'static str,
+    if_match: Option<String>,
+    body: Bytes,
+}
+
+impl Ask {
+    pub(super) fn new(method: Method, path: impl Into<String>) -> Ask {
+        Ask { method, path: path.into(), content_type: "application/json", if_match: None, body: Bytes::new() }
+    }
+
+    pub(super) fn json(mut self, body: &Value) -> Ask {
+        self.body = body.to_string().into();
+        self
+    }
+
+    pub(super) fn csv(mut self, body: String) -> Ask {
+        (self.content_type, self.body) = ("text/csv", body.into());
+        self
+    }
+
+    /// Only if it is still as it was read.
+    pub(super) fn if_match(mut self, etag: Option<String>) -> Ask {
+        self.if_match = etag;
+        self
+    }
+}
+
+/// A success.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The revision, to be sent back with a change.
+    pub(super) etag: Option<String>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// The body as a value of this program's version.
+    pub(super) fn read<T: DeserializeOwned>(&self, gateway: &Gateway) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Failure::Failed(format!("{} does not answer as this version expects: {error}", gateway.base)))
+    }
+}
+
+/// A name as a part of a path.
+pub(super) fn part(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A path with a query of those parameters that are given.
+pub(super) fn with_query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let given = parameters.iter().filter_map(|(name, value)| value.as_deref().map(|value| format!("{name}={}", part(value))));
+    let query: Vec<String> = given.collect();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
+}
+
 impl Gateway {
     /// The gateway meant; the configuration is read only for what the arguments leave out.
     pub(super) fn of(target: &Target) -> Result<Gateway, Failure> {
@@ -56,46 +116,53 @@ impl Gateway {
     }
 
     pub(super) async fn fetch<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.call(Method::GET, path, Bytes::new()).await
+        self.send(Ask::new(Method::GET, path)).await?.read(self)
     }
 
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Failure> {
-        self.call(Method::POST, path, body.to_string().into()).await
+        self.send(Ask::new(Method::POST, path).json(body)).await?.read(self)
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, Failure> {
-        let bytes = if self.is_https {
+    /// Sends a request; anything but success is a failure that says what the gateway says.
+    pub(super) async fn send(&self, ask: Ask) -> Result<Answer, Failure> {
+        if self.is_https {
             let tls = hyper_rustls::HttpsConnectorBuilder::new().with_native_roots();
             let tls = tls.map_err(|error| self.unreachable(&error.to_string()))?.https_only().enable_http1().build();
-            self.exchange(tls, method, path, body).await?
+            self.exchange(tls, ask).await
         } else {
-            self.exchange(HttpConnector::new(), method, path, body).await?
-        };
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::Failed(format!("{} does not answer as this version expects: {error}", self.base)))
+            self.exchange(HttpConnector::new(), ask).await
+        }
     }
 
-    async fn exchange<C>(&self, connector: C, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure>
+    async fn exchange<C>(&self, connector: C, ask: Ask) -> Result<Answer, Failure>
     where
         C: Connect + Clone + Send + Sync + 'static,
     {
-        let request = Request::builder()
+        let Ask { method, path, content_type, if_match, body } = ask;
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token.reveal()))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|error| Failure::Usage(format!("{}{path} cannot be asked for: {error}", self.base)))?;
+            .header(header::CONTENT_TYPE, content_type);
+        if let Some(tag) = if_match {
+            request = request.header(header::IF_MATCH, tag);
+        }
+        let request = request.body(Full::new(body));
+        let request = request.map_err(|error| Failure::Usage(format!("{}{path} cannot be asked for: {error}", self.base)))?;
         let client = Client::builder(TokioExecutor::new()).build(connector);
         let answered = async {
             let response = client.request(request).await.map_err(|error| self.unreachable(&cause(&error)))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, INTERNAL_ANSWER_BYTES_MAX).collect().await;
-            Ok((head.status, body.map_err(|error| self.unreachable(&error.to_string()))?.to_bytes()))
+            Ok((head, body.map_err(|error| self.unreachable(&error.to_string()))?.to_bytes()))
         };
         let answered = tokio::time::timeout(ANSWER_TIME, answered).await;
-        let (status, bytes) = answered.map_err(|_| self.unreachable("no answer in 10 seconds"))??;
-        if status.is_success() { Ok(bytes) } else { Err(Failure::Failed(format!("{} says {status}: {}", self.base, detail(&bytes)))) }
+        let (head, body) = answered.map_err(|_| self.unreachable("no answer in 10 seconds"))??;
+        if head.status.is_success() {
+            let etag = head.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+            return Ok(Answer { etag, body });
+        }
+        Err(Failure::Failed(format!("{} says {}: {}", self.base, head.status, detail(&body))))
     }
 
     fn unreachable(&self, why: &str) -> Failure {
@@ -136,7 +203,7 @@ fn detail(body: &[u8]) -> String {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let mut text = problem["detail"].as_str().unwrap_or("no reason given").to_owned();
     for entry in problem["errors"].as_array().into_iter().flatten() {
-        text.push_str(&format!(" ({})", entry["detail"].as_str().unwrap_or_default()));
+        text.push_str(&format!("\n  {}", entry["detail"].as_str().unwrap_or_default()));
     }
     text
 }

@@ -174,8 +174,15 @@ pub const KEYS: &[Key] = &[
         "provision",
         "mode",
         Kind::Choice(&["gateway", "backend"]),
-        r#""backend""#,
-        "Who answers Provision; \"backend\" passes it through.",
+        r#""gateway""#,
+        "Who has policies, wipes and access rules: the gateway, or the backend, in which case all of it is passed through.",
+    ),
+    key(
+        "provision",
+        "devices_max",
+        Kind::Int(1, 10_000),
+        "100",
+        "Devices a mailbox may have where nothing else is said of it; removed partnerships make room.",
     ),
     key(
         "store",

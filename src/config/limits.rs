@@ -41,6 +41,8 @@ pub const LMTP_LINE_BYTES_MAX: usize = 2_048;
 pub const LMTP_LINES_MAX: usize = 100;
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
+/// Bytes of what an administrator sends: a group of half a million mailboxes at some 50 bytes each.
+pub const ADMIN_BODY_BYTES_MAX: usize = 32 << 20;
 /// Time for the head, and again for the body, of an internal request, and for a handshake before it.
 pub const INTERNAL_REQUEST_TIME: Duration = Duration::from_secs(30);
 /// Bytes the command line reads of an internal answer: a thousand Pings are some 300 kB.
@@ -97,6 +99,12 @@ pub const MAILBOX_DEVICE_IDS_MAX: usize = 1_000;
 /// Bytes kept of a user agent or a reason: headers may be long, tables are not.
 pub const NOTE_BYTES_MAX: usize = 512;
 
+/// Devices counted that are told to provision and do not get anywhere; some 200 bytes each.
+pub const LOOPING_DEVICES_MAX: usize = 20_000;
+/// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
+pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
+/// Held requests looked at in one note to a lot, when policies changed.
+pub const HELD_PAGE: usize = 1_000;
 /// Changes of devices (keys, wipes) that wait for the database: some hundred bytes each, so a storm of them while it is away.
 pub const STORE_CHANGES_MAX: usize = 100_000;
 /// Devices of which something seen waits for the database: some 300 bytes each, whatever the time it is away.

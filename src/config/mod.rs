@@ -42,6 +42,8 @@ pub struct Config {
     pub ping: Ping,
     /// How credentials are believed.
     pub auth: Auth,
+    /// Who has policies.
+    pub provision: Provision,
     /// Where partnerships and policies are kept.
     pub store: Store,
     /// REST, metrics and notifications.
@@ -149,6 +151,15 @@ pub struct Auth {
     pub bearer_claim: Vec<String>,
 }
 
+/// `[provision]`
+#[derive(Debug, Clone)]
+pub struct Provision {
+    /// The gateway has policies, wipes and access rules; else all of that is the backend's and passes through.
+    pub is_here: bool,
+    /// Most devices of a mailbox of which nothing else is said.
+    pub devices_max: u32,
+}
+
 /// `[internal]`
 #[derive(Debug, Clone)]
 pub struct Internal {
@@ -239,6 +250,7 @@ impl Config {
                 hbi_alert_threshold_s: v.int("ping", "hbi_alert_threshold_s"),
             },
             auth: Auth { verdict_ttl: seconds(v, "auth", "verdict_ttl_s"), bearer_claim: v.texts("auth", "bearer_claim") },
+            provision: Provision { is_here: v.text("provision", "mode") == "gateway", devices_max: v.int("provision", "devices_max") },
             store: store::build(v),
             internal: internal(v),
             notify: Notify {

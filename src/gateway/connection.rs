@@ -60,6 +60,8 @@ pub(crate) struct Hold {
     pub(crate) ping: PingRequest,
     /// The Sync, if it is one.
     pub(crate) sync: Option<HeldSync>,
+    /// Alarms before the gate let it pass.
+    pub(crate) alarms: u64,
     pub(crate) received: Moment,
     pub(crate) recipe: Recipe,
     pub(crate) closes: bool,
@@ -216,11 +218,16 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, active: Active, mut stream: Wir
 }
 
 async fn park_held(gateway: &Gateway, active: Active, stream: WireStream, peer: Peer, hold: Hold) {
-    let Hold { home, mailbox, device, ping, sync, received, recipe, closes } = hold;
+    let Hold { home, mailbox, device, ping, sync, alarms, received, recipe, closes } = hold;
     let kind = if sync.is_some() { HoldKind::Sync } else { HoldKind::Ping };
     let extra = Extra { unsent: Vec::new(), recipe: Some(recipe), sync };
     let Some(connection) = take_apart(stream, peer, closes, Some(extra)) else { return };
+    let who = gateway.gate.as_ref().map(|gate| (gate, mailbox.clone(), device.clone()));
     gateway.lots.offer(home, Offer { mailbox, hash: home.hash, device, ping, kind, received, connection }).await;
+    // An alarm between the gate and here found nothing to recall.
+    if let Some((_, mailbox, device)) = who.filter(|(gate, ..)| gate.alarm_count() != alarms) {
+        gateway.look_again(&mailbox, &device).await;
+    }
     drop(active);
 }
 

@@ -7,33 +7,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, HeaderName, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
 use tracing::Instrument;
 
 use super::Gateway;
 use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
 use super::body::{Collected, Watched, Watcher, collect, full, inflated};
 use super::connection::{Busy, Hold, Stage};
+use super::gate::{Gate, Passage, Who, agent, offer_provision};
 use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, Way, proving};
 use super::parked::{Peer, Recipe};
+use super::reading::{check_root, is_eas_path, is_wbxml, may_be_mime, parse_request, refuse_body, refuse_malformed};
 use crate::logic::answer::WBXML_TYPE;
 use crate::logic::eas::folder_change::FolderRequest;
 use crate::logic::eas::folder_sync::FolderSyncRequest;
 use crate::logic::eas::sync::SyncRequest;
-use crate::logic::eas::{
-    BodyError, Command, Mailbox, PingAnswer, PingError, PingRequest, Request as EasRequest, Root, Version, root_command, status,
-};
+use crate::logic::eas::{BodyError, Command, Mailbox, PingAnswer, PingError, PingRequest, Request as EasRequest, Version, status};
 use crate::logic::hold::{AsOf, Moment};
+use crate::store::Seen;
 use crate::telemetry::RequestId;
 use crate::telemetry::metrics::{PINGS_TOTAL, SHED_TOTAL};
 
-/// Where EAS lives on every server, at the top or, at SOGo's own port, below /SOGo.
-const EAS_NAME: &str = "Microsoft-Server-ActiveSync";
 /// What goes there: commands, the question for versions, and people who look with a browser.
 const CARRIED: [Method; 4] = [Method::POST, Method::OPTIONS, Method::GET, Method::HEAD];
 /// Bytes that are enough to see a body's root element: header, page switch, tag, with long forms.
@@ -57,6 +55,17 @@ pub(super) struct Eas {
     pub(super) request: EasRequest,
     pub(super) credentials: Option<Credentials>,
     pub(super) mailbox: Option<Mailbox>,
+    pub(super) user_agent: Option<HeaderValue>,
+    /// Alarms before the gate looked.
+    pub(super) alarms: u64,
+}
+
+impl Eas {
+    /// Who asks, if that shows.
+    pub(super) fn who(&self) -> Option<Who<'_>> {
+        let mailbox = self.credentials.as_ref().and(self.mailbox.as_ref())?;
+        Some(Who { mailbox, request: &self.request, user_agent: agent(self.user_agent.as_ref()) })
+    }
 }
 
 /// Answers a request. hyper calls this; an error ends the connection.
@@ -92,14 +101,25 @@ impl Exchange {
         let config = &self.gateway.config;
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
         tracing::debug!(command = request.command.name(), device = %request.device_id, "request");
-        let eas = Eas { request, credentials, mailbox };
-        if let Some(again) = self.stage.take_again() {
+        let user_agent = head.headers.get(USER_AGENT).cloned();
+        let alarms = self.gateway.gate.as_ref().map_or(0, Gate::alarm_count);
+        let eas = Eas { request, credentials, mailbox, user_agent, alarms };
+        let again = self.stage.take_again();
+        let body = match self.enter(&head, body, &eas).await {
+            Passage::Passes(body) => body,
+            Passage::Stopped(answer) => return self.done(answer),
+        };
+        if let Some(again) = again {
             return self.ask_again(head, eas, *again).await;
         }
         match eas.request.command {
             Command::Ping => self.ping(head, body, eas).await,
             Command::Sync | Command::FolderSync | Command::FolderCreate | Command::FolderUpdate | Command::FolderDelete => {
                 self.observed(head, body, eas).await
+            }
+            Command::Settings if self.gateway.gate.is_some() => self.settings(head, body, eas).await,
+            Command::GetAttachment | Command::ItemOperations | Command::Search if self.gateway.gate.is_some() => {
+                self.enforced(head, body, eas).await
             }
             _ => self.unobserved(head, body, eas).await,
         }
@@ -135,6 +155,7 @@ impl Exchange {
             metrics::counter!(SHED_TOTAL.name, "limit" => "parked_max").increment(1);
             return self.done(retry_later(StatusCode::SERVICE_UNAVAILABLE, crate::logic::answer::RETRY_AFTER_S));
         }
+        self.note_ping(&eas, &ping);
         let closes = head.version == HttpVersion::HTTP_10 || wants_close(&head.headers);
         self.stage.leave(Hold {
             home: self.gateway.lots.home(mailbox),
@@ -142,6 +163,7 @@ impl Exchange {
             device: eas.request.device_id.clone(),
             ping,
             sync: None,
+            alarms: eas.alarms,
             received: self.received,
             recipe: Recipe::new(&head),
             closes,
@@ -208,8 +230,7 @@ impl Exchange {
 
     pub(super) fn refuse_malformed(self, eas: &Eas, error: BodyError) -> Answer {
         tracing::debug!(%error, command = eas.request.command.name(), "refused: malformed body");
-        let code = if matches!(error, BodyError::Wbxml(_)) { status::INVALID_WBXML } else { status::INVALID_XML };
-        self.done(refuse_body(&eas.request, code))
+        self.done(refuse_malformed(&eas.request, &error))
     }
 
     /// Who watches the answer. Reads the request strictly; tells the lot to expect what it is about to learn.
@@ -254,7 +275,7 @@ impl Exchange {
 
     /// How the answer gets to the device.
     pub(super) fn way(&self, eas: &Eas) -> Way {
-        Way { stage: self.stage.clone(), is_known: self.is_known(eas) }
+        Way { stage: self.stage.clone(), is_known: self.is_known(eas), noted: self.noting(eas) }
     }
 
     /// Whether the backend accepted these credentials lately.
@@ -312,6 +333,9 @@ impl Exchange {
                 _ => {}
             }
         }
+        if is_done(&response) {
+            self.note(eas, Seen::Attempt);
+        }
         response
     }
 
@@ -333,9 +357,12 @@ impl Exchange {
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
         let claim = self.claim(credentials.as_ref());
         let route = Route { mailbox, command, claim, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
-        let response = self.gateway.backend.forward(head, body, route).await;
+        let mut response = self.gateway.backend.forward(head, body, route).await;
         if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
             self.gateway.verdicts.forget(credentials);
+        }
+        if self.gateway.gate.is_some() && command == "OPTIONS" {
+            offer_provision(response.headers_mut());
         }
         self.done(response)
     }
@@ -357,64 +384,6 @@ impl Exchange {
 
     pub(super) fn done(self, response: Answer) -> Answer {
         response.map(|body| Watched::new(body, None, self.busy).boxed())
-    }
-}
-
-/// Headers that an EAS request has once. Given twice, a backend may read the other one: a body that we took for mail, or a
-/// password that we then believe of somebody else.
-const SINGLE: [HeaderName; 6] = [
-    AUTHORIZATION,
-    CONTENT_TYPE,
-    CONTENT_ENCODING,
-    HOST,
-    HeaderName::from_static("ms-asprotocolversion"),
-    HeaderName::from_static("x-ms-policykey"),
-];
-
-/// Servers also know the path with percent signs, more slashes, or something behind it: a command must not pass by unseen
-/// because it is spelt that way.
-fn is_eas_path(path: &str) -> bool {
-    let path = percent_decode_str(path).decode_utf8_lossy();
-    let mut segments = path.split(['/', '\\']).filter(|segment| !segment.is_empty() && *segment != ".");
-    segments.any(|segment| segment.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(EAS_NAME)))
-}
-
-fn parse_request(head: &request::Parts) -> Result<EasRequest, String> {
-    if let Some(name) = SINGLE.iter().find(|name| head.headers.get_all(*name).iter().count() > 1) {
-        return Err(format!("The header {name} is there twice."));
-    }
-    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let query = head.uri.query().unwrap_or_default();
-    EasRequest::parse(query, header("MS-ASProtocolVersion"), header("X-MS-PolicyKey")).map_err(|error| format!("{error}."))
-}
-
-/// Raw MIME, as SendMail and its kin up to 12.1 send it, has no root to look at.
-fn may_be_mime(headers: &HeaderMap, request: &EasRequest) -> bool {
-    let sends_mail = matches!(request.command, Command::SendMail | Command::SmartForward | Command::SmartReply);
-    let is_rfc822 = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"message/rfc822"));
-    sends_mail && is_rfc822 && !request.version.has_common_statuses()
-}
-
-/// Begins as WBXML does, which no message can: whatever its type says, a backend may read it as a command.
-fn is_wbxml(body: &[u8]) -> bool {
-    body.first().is_some_and(|&version| version < 0x09)
-}
-
-/// A body must be the command that the query says, because backends act on the body. The error is an EAS status.
-fn check_root(first: &[u8], request: &EasRequest) -> Result<(), u16> {
-    match root_command(first) {
-        Ok(Root::Empty) => Ok(()),
-        Ok(Root::Command(command)) if command == request.command => Ok(()),
-        Ok(_) => Err(status::INVALID_XML),
-        Err(_) => Err(status::INVALID_WBXML),
-    }
-}
-
-/// Up to 12.1 HTTP 400; from 14.0 the command's own Status (eas-protocol: 2.3).
-fn refuse_body(request: &EasRequest, code: u16) -> Answer {
-    match status::answer(request.command, code).filter(|_| request.version.has_common_statuses()) {
-        Some(body) => wbxml(body),
-        None => plain(StatusCode::BAD_REQUEST, "The body is not what the command wants."),
     }
 }
 
@@ -441,7 +410,7 @@ pub(super) fn wbxml(body: Vec<u8>) -> Answer {
     response
 }
 
-fn plain(status: StatusCode, sentence: &str) -> Answer {
+pub(super) fn plain(status: StatusCode, sentence: &str) -> Answer {
     let mut response = Response::new(full(format!("{sentence}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -209,6 +209,7 @@ impl Exchange {
             device: eas.request.device_id.clone(),
             ping: PingRequest { heartbeat_s: Some(wait_s), folder_count: folders.len(), folders: Some(folders) },
             sync: Some(HeldSync { body: full.body, wait_s, received: self.received }),
+            alarms: eas.alarms,
             received: self.received,
             recipe,
             closes,

@@ -197,6 +197,7 @@ impl LotThread {
                     }
                 }
                 Note::Coverage(coverage) => self.lot.set_coverage(coverage, now),
+                Note::Holding { from, count, reply } => drop(reply.send(self.lot.held_page(from, count))),
                 Note::List { filter, reply } => drop(reply.send(self.list(&filter, now))),
                 Note::Drain { by } => self.lot.drain(by, now),
                 Note::Stop => return None,
@@ -231,6 +232,7 @@ impl LotThread {
             Fact::Synced { folders, as_of } => self.lot.synced(&who, folders.iter().map(|(id, traits)| (id.as_str(), *traits)), as_of, now),
             Fact::Learnt { is_full, changes, as_of } => self.lot.learnt(&who, is_full, &changes, as_of, now),
             Fact::Unreadable => self.lot.lose_paths(&who, now),
+            Fact::Recalled => self.lot.recall(&who, now),
             Fact::Undelivered { folders, has_folder_list, number } => {
                 self.lot.undelivered(&who, &folders, has_folder_list, number, now);
             }

@@ -31,12 +31,32 @@ pub(crate) enum Note {
     Park(Box<Parked>),
     Changed(Batch),
     Learn(Box<Lesson>),
-    Checked { slot: SlotKey, check: u64, finding: CheckFinding, as_of: AsOf, number: u64 },
+    Checked {
+        slot: SlotKey,
+        check: u64,
+        finding: CheckFinding,
+        as_of: AsOf,
+        number: u64,
+    },
     Coverage(Coverage),
-    List { filter: Box<HeldFilter>, reply: oneshot::Sender<Vec<(HeldView, Peer)>> },
-    Drain { by: Moment },
+    /// A page of the devices for which something is held, from that slot on.
+    Holding {
+        from: u32,
+        count: usize,
+        reply: oneshot::Sender<HeldPage>,
+    },
+    List {
+        filter: Box<HeldFilter>,
+        reply: oneshot::Sender<Vec<(HeldView, Peer)>>,
+    },
+    Drain {
+        by: Moment,
+    },
     Stop,
 }
+
+/// Devices for which something is held, and where the next page begins.
+pub(crate) type HeldPage = (Vec<(Mailbox, DeviceId)>, Option<u32>);
 
 /// Which held Pings to list.
 #[derive(Debug, Clone)]
@@ -75,6 +95,7 @@ pub(crate) enum Fact {
     Synced { folders: Vec<(FolderId, SyncTraits)>, as_of: AsOf },
     Learnt { is_full: bool, changes: Vec<FolderChange>, as_of: u64 },
     Unreadable,
+    Recalled,
     Undelivered { folders: Vec<FolderId>, has_folder_list: bool, number: u64 },
 }
 
@@ -301,6 +322,11 @@ impl Lots {
             found.extend(answer.await.unwrap_or_default());
         }
         found
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.doors.len()
     }
 
     /// Parked connections, held or idle.

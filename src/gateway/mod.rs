@@ -14,6 +14,7 @@ mod connection;
 mod core_dumps;
 mod delivery;
 mod exchange;
+mod gate;
 mod handshakes;
 mod hanging_sync;
 mod listener;
@@ -23,6 +24,7 @@ mod observe;
 pub mod open_files;
 mod parked;
 mod proxy_protocol;
+mod reading;
 mod sync_memory;
 pub mod tls;
 
@@ -41,7 +43,9 @@ use crate::logic::decide::PingBounds;
 use crate::logic::eas::ClassSet;
 use crate::logic::hold::LotOptions;
 use crate::logic::hold::folders::Coverage;
+use crate::store::Store;
 use backend::{Backend, Checker, SetupError, Verdicts};
+pub use gate::Looping;
 use lots::{Lots, Note};
 pub use parked::{Parked, Peer};
 use tls::Acceptor;
@@ -59,6 +63,8 @@ pub struct Gateway {
     checker: Checker,
     /// Last Syncs of devices that use hanging Sync.
     syncs: sync_memory::SyncMemory,
+    /// `None`: policies are the backend's.
+    gate: Option<gate::Gate>,
     runtime: Handle,
     /// Connections that are a task at this moment.
     active: AtomicUsize,
@@ -69,11 +75,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts the lot threads; no address is bound yet. Must be called inside a tokio runtime.
+    /// Starts the lot threads; no address is bound yet. Must be called inside a tokio runtime. The store is closed by whoever opened it.
     ///
     /// # Errors
     /// Backend settings that cannot work, or a system out of descriptors or threads.
-    pub fn start(config: Config, acceptor: Acceptor) -> Result<Arc<Self>, StartError> {
+    pub fn start(config: Config, acceptor: Acceptor, store: Store) -> Result<Arc<Self>, StartError> {
         let backend = Backend::new(&config.backend, &config.limits)?;
         let (lots, inboxes) = Lots::new(config.limits.lots, config.limits.inbox_max, config.backend.checks_max)?;
         let gateway = Arc::new(Gateway {
@@ -82,6 +88,7 @@ impl Gateway {
             verdicts: Verdicts::new(backend.clone(), &config.auth),
             checker: Checker::new(backend.clone(), &config.backend, &config.limits),
             syncs: sync_memory::SyncMemory::new(config.limits.device_forget),
+            gate: config.provision.is_here.then(|| gate::Gate::new(store, config.provision.devices_max)),
             backend,
             runtime: Handle::current(),
             active: AtomicUsize::new(0),
@@ -96,7 +103,13 @@ impl Gateway {
             let handle = std::thread::Builder::new().name(format!("lot-{number}")).spawn(move || thread.run())?;
             gateway.threads().push(handle);
         }
+        gate::start_recalling(&gateway);
         Ok(gateway)
+    }
+
+    /// Devices that are told to provision over and over and get nowhere, the worst first.
+    pub fn looping(&self) -> Vec<Looping> {
+        self.gate.as_ref().map(gate::Gate::looping).unwrap_or_default()
     }
 
     /// Device connections, active and parked.

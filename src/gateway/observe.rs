@@ -39,7 +39,12 @@ pub(crate) struct Way {
     pub(crate) stage: Arc<Stage>,
     /// The backend knows the device's user already: what it did for the request may be lost before it answers.
     pub(crate) is_known: bool,
+    /// Who is told what a Sync's answer says.
+    pub(crate) noted: Option<Noted>,
 }
+
+/// Told of the Status that a Sync was answered with.
+pub(crate) type Noted = Box<dyn Fn(u16) + Send + Sync>;
 
 /// Folders that a Sync will bring in step if its answer says so: those that asked for changes since a key. Up to 12.0 a
 /// server sends no changes unless it is told to.
@@ -66,6 +71,7 @@ pub(crate) struct SyncWatcher {
     /// No body means that nothing changed; before 12.1 it means that something went wrong.
     may_be_empty: bool,
     told: Option<Told>,
+    noted: Option<Noted>,
     delivery: Option<Delivery>,
     stage: Arc<Stage>,
 }
@@ -86,6 +92,7 @@ impl SyncWatcher {
             is_empty: true,
             may_be_empty: version >= Version::V12_1,
             told: None,
+            noted: way.noted,
             stage: way.stage,
         }
     }
@@ -103,6 +110,9 @@ impl SyncWatcher {
 
     /// Takes a whole answer.
     fn learn(&mut self, answer: &SyncAnswer) {
+        if let Some(noted) = self.noted.take() {
+            noted(sync_status(answer));
+        }
         if answer.status.is_some_and(|s| s != status::OK) {
             return;
         }
@@ -117,6 +127,12 @@ impl SyncWatcher {
         let folders = self.asked.drain(..).filter_map(met).collect();
         self.pupil.tell(Fact::Synced { folders, as_of: self.as_of });
     }
+}
+
+/// What a Sync came to: success if it brought a folder in step.
+fn sync_status(answer: &SyncAnswer) -> u16 {
+    let statuses = answer.collections.iter().filter_map(|c| c.status).chain(answer.status);
+    statuses.reduce(|so_far, status| if so_far == status::OK { so_far } else { status }).unwrap_or(status::OK)
 }
 
 /// Nothing is on its way that could be lost.
@@ -286,7 +302,7 @@ mod tests {
         let pupil = Pupil { home: lots.home(&mailbox), lots, mailbox, device };
         let as_of = AsOf { number: 3, at: Moment::default() };
         let asked = ["5", "7"].map(|name| Asked { id: id(name), sent: false });
-        let way = Way { stage: Arc::default(), is_known: true };
+        let way = Way { stage: Arc::default(), is_known: true, noted: None };
         let mut watcher = SyncWatcher::new(pupil, (asked.into(), as_of), version, way);
         watcher.push(answer);
         watcher.finish();

@@ -9,6 +9,7 @@
 //!
 //! Nothing here decides: `logic::policy` does. Statements are written once for both databases; `sql` is the only place that knows two.
 
+mod alarms;
 mod audit;
 mod change;
 mod device_acts;
@@ -18,6 +19,7 @@ mod flush;
 mod gate;
 mod key;
 mod mailbox_acts;
+mod mailboxes;
 mod migrations;
 mod pending;
 mod place;
@@ -42,6 +44,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use tokio::sync::{Semaphore, oneshot};
 
+pub use alarms::Alarm;
 pub use audit::{AuditFilter, By, Deed, Entry};
 pub use change::DeviceChange;
 pub use devices::{DeviceFilter, DevicePage};
@@ -99,7 +102,7 @@ pub enum Recorded {
 }
 
 /// The present time.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
@@ -113,6 +116,7 @@ impl Store {
         let shared = Arc::new(Shared {
             inbox: Inbox::default(),
             gate: GateMap::new(),
+            alarms: alarms::Alarms::new(),
             snapshot: ArcSwap::default(),
             key: SealingKey::load_or_create(&settings.key_file)?,
             connected: AtomicBool::new(false),
@@ -192,6 +196,13 @@ impl Store {
         match tokio::time::timeout(SAVED, saved).await {
             Ok(Ok(())) => Recorded::Saved,
             _ => Recorded::Kept,
+        }
+    }
+
+    /// As [`Store::record`], for changes that nobody waits for: in effect at once, on the disk soon.
+    pub fn change(&self, mailbox: &Mailbox, device_id: &DeviceId, device_type: &DeviceType, changes: Vec<DeviceChange>) {
+        if !changes.is_empty() {
+            drop(self.enqueue(mailbox, device_id, device_type, changes, now()));
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::alarms::Alarm;
 use super::error::{OpenError, StoreError};
 use super::gate::Key;
 use super::pending::Queues;
@@ -74,7 +75,9 @@ impl Writer {
                 let generation = self::state(sql)?.generation;
                 Snapshot::load(sql, generation)
             })?;
-            self.shared.snapshot.store(Arc::new(snapshot));
+            let snapshot = Arc::new(snapshot);
+            let before = self.shared.snapshot.swap(snapshot.clone());
+            self.shared.alarms.replaced(&before, &snapshot);
         }
         if state.generation > self.generation {
             if self.generation < state.removals_since {
@@ -108,6 +111,7 @@ impl Writer {
             let queues = shared.inbox.lock();
             present.extend(queues.changes.iter().map(|change| change.key));
             shared.gate.retain(&present);
+            shared.alarms.raise(Alarm::Everyone);
         }
         Ok(())
     }
@@ -122,6 +126,7 @@ impl Writer {
             if let (Some(mailbox), Ok(device_id)) = (mailbox, DeviceId::new(row.text(1)?.as_bytes())) {
                 let gate = &self.shared.gate;
                 gate.remove(&mailbox, &device_id);
+                self.shared.alarms.removed(&mailbox, &device_id);
                 // What was seen before must not bring it back.
                 self.shared.inbox.lock().facts.remove(&gate.key(&mailbox, &device_id));
             }
@@ -150,6 +155,7 @@ impl Writer {
         for (mailbox, device_id) in &touched.removed {
             queues.forget(self.shared.gate.key(mailbox, device_id));
             self.shared.gate.remove(mailbox, device_id);
+            self.shared.alarms.removed(mailbox, device_id);
         }
         let waiting = waiting(&queues);
         for partnership in &touched.saved {
@@ -169,6 +175,7 @@ impl Writer {
                 gate.put(&ahead);
             }
         }
+        self.shared.alarms.saved(partnership);
     }
 
     /// Once a second.

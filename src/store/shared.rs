@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
 use tokio::sync::Semaphore;
 
+use super::alarms::Alarms;
 use super::gate::GateMap;
 use super::key::SealingKey;
 use super::pending::Inbox;
@@ -18,6 +19,7 @@ use super::snapshot::Snapshot;
 pub(super) struct Shared {
     pub(super) inbox: Inbox,
     pub(super) gate: GateMap,
+    pub(super) alarms: Alarms,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) key: SealingKey,
     pub(super) connected: AtomicBool,

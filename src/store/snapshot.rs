@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub default_revision: u64,
     /// The revisions of lists and groups, by kind and name.
     pub members_revisions: HashMap<(MembersKind, String), u64>,
+    /// Their ranks, likewise: smaller counts first.
+    pub members_ranks: HashMap<(MembersKind, String), u32>,
     /// Tokens, the revoked ones too.
     pub(super) tokens: BTreeMap<String, Token>,
     pub(super) generation: u64,
@@ -138,10 +140,12 @@ impl Snapshot {
             of.entry((row.text(0)?.to_owned(), row.text(1)?.to_owned())).or_default().push(mailbox(row.text(2)?)?);
         }
         let (mut lists, mut groups) = (Vec::new(), Vec::new());
-        for row in sql.query("SELECT kind, name, policy, revision FROM member_lists ORDER BY rank, name", &[])? {
+        for row in sql.query("SELECT kind, name, policy, revision, rank FROM member_lists ORDER BY rank, name", &[])? {
             let (kind, name) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
             let kind_of = if kind == "list" { MembersKind::List } else { MembersKind::Group };
             self.members_revisions.insert((kind_of, name.clone()), row.number(3)?);
+            let rank = row.number(4)?.try_into().map_err(|_| strange("a rank"))?;
+            self.members_ranks.insert((kind_of, name.clone()), rank);
             let mailboxes = of.remove(&(kind, name.clone())).unwrap_or_default();
             let members = Members { name, policy: named(row.some_text(2)?)?, mailboxes };
             if kind_of == MembersKind::List { lists.push(members) } else { groups.push(members) }

@@ -218,6 +218,26 @@ pub const INTERNAL_REQUESTS_TOTAL: Metric = metric(
     &[("route", "path as routed, or other"), ("status", "HTTP status")],
     "Requests to the internal address.",
 );
+/// Requests refused before they reached the backend.
+pub const GATE_REFUSALS_TOTAL: Metric = metric(
+    "pushgate_gate_refusals_total",
+    Kind::Counter,
+    Unit::Count,
+    &[(
+        "reason",
+        "user_disabled, blocked, quarantined, discovery, too_many_devices, wipe, not_fully_provisionable, legacy, not_provisioned, refresh, \
+         invalid_key, externally_managed, information_required, slow_down, forbidden_content",
+    )],
+    "Requests refused by policies, access rules and orders to erase.",
+);
+/// Steps of provisioning.
+pub const PROVISIONS_TOTAL: Metric = metric(
+    "pushgate_provisions_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "told_to_describe, offered, acknowledged, declined, wrong_key, wrong_type, wipe_sent, wipe_acknowledged, wipe_failed")],
+    "Provision requests answered by the gateway, by what came of them.",
+);
 /// What waits for the database.
 pub const STORE_QUEUE_LENGTH: Metric = metric(
     "pushgate_store_queue_length",
@@ -302,6 +322,8 @@ pub const ALL: &[Metric] = &[
     FEED_SECONDS,
     CANARY_MISSING_TOTAL,
     INTERNAL_REQUESTS_TOTAL,
+    GATE_REFUSALS_TOTAL,
+    PROVISIONS_TOTAL,
     STORE_QUEUE_LENGTH,
     STORE_FLUSH_SECONDS,
     STORE_ERRORS_TOTAL,

@@ -13,4 +13,5 @@ mod forwarding;
 mod hanging_sync;
 mod outside;
 mod ping;
+mod policy;
 mod scene;

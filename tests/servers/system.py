@@ -80,9 +80,7 @@ class Pushgate:
 
     def start(self, backend_url: str, **settings: object) -> None:
         """`settings`: SECTION__KEY=value, beside what every test has."""
-        program = os.environ.get("PUSHGATE", str(ROOT / "target/release/pushgate"))
-        if not shutil.which(program):
-            raise SystemExit(f"{program} is missing: cargo build --release, or name another with PUSHGATE=…")
+        program = _program()
         config = self.directory / "pushgate.toml"
         config.write_text(self._config(backend_url))
         command = [program, "serve", "--config", str(config)]
@@ -108,6 +106,14 @@ class Pushgate:
             drain.drain_s = {DRAIN_S}
             log.level = "info"
         """
+
+    def command(self, *arguments: str) -> str:
+        """What an administrator types; what is printed."""
+        command = [_program(), *arguments, "--config", str(self.directory / "pushgate.toml")]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.directory, timeout=60)
+        if done.returncode != 0:
+            raise AssertionError(f"{' '.join(command[1:])}: {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def get(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.internal, timeout=10)
@@ -155,6 +161,13 @@ class Pushgate:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+def _program() -> str:
+    program = os.environ.get("PUSHGATE", str(ROOT / "target/release/pushgate"))
+    if not shutil.which(program):
+        raise SystemExit(f"{program} is missing: cargo build --release, or name another with PUSHGATE=…")
+    return program
 
 
 def _is_running(pid: int) -> bool:

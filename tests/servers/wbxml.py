@@ -19,6 +19,10 @@ PAGES = {
         "Ping": 0x05, "Status": 0x07, "HeartbeatInterval": 0x08, "Folders": 0x09, "Folder": 0x0A, "Id": 0x0B,
         "Class": 0x0C, "MaxFolders": 0x0D,
     }),
+    "Provision": (14, {
+        "Provision": 0x05, "Policies": 0x06, "Policy": 0x07, "PolicyType": 0x08, "PolicyKey": 0x09, "Data": 0x0A, "Status": 0x0B,
+        "RemoteWipe": 0x0C, "EASProvisionDoc": 0x0D, "DevicePasswordEnabled": 0x0E, "AccountOnlyRemoteWipe": 0x3B,
+    }),
 }  # fmt: skip
 NAMES = {(page, token): f"{prefix}:{name}" for prefix, (page, tags) in PAGES.items() for name, token in tags.items()}
 

@@ -10,10 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::admin::{BoxFuture, GatewayView, HeldPing, Internal, PingFilter, Plain, Readiness, Status, router, serve, token};
+use crate::admin::{Acts, BoxFuture, Concern, GatewayView, HeldPing, Internal, PingFilter, Plain, Readiness, Status, router, serve, token};
 use crate::config::Config;
 use crate::logic::hold::{MailboxChange, Scope};
 use crate::notify::{ChangeSink, Intake, Overloaded, Source, Supervisor, Woken};
+use crate::store::Store;
 use crate::telemetry;
 
 /// Records what it is given; can be overloaded, or silent about its count.
@@ -77,6 +78,24 @@ impl GatewayView for View {
     }
 }
 
+/// Remembers whom the data plane was told to look at again.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<Concern>>);
+
+impl Acts for Told {
+    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
+        self.0.lock().expect("sound").push(concern);
+        Box::pin(async { 1 })
+    }
+}
+
+impl Told {
+    /// Since the last look.
+    pub(crate) fn take(&self) -> Vec<Concern> {
+        std::mem::take(&mut *self.0.lock().expect("sound"))
+    }
+}
+
 pub(crate) struct Scene {
     pub(crate) address: SocketAddr,
     pub(crate) token: String,
@@ -85,6 +104,8 @@ pub(crate) struct Scene {
     pub(crate) sink: Arc<Sink>,
     pub(crate) view: Arc<View>,
     pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) store: Store,
+    pub(crate) acts: Arc<Told>,
 }
 
 /// A running internal address, configured by `text`.
@@ -96,8 +117,14 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let sink = Arc::new(Sink::default());
     let view = Arc::new(View { ready: AtomicBool::new(true), filters: Mutex::default() });
     let supervisor = Arc::new(Supervisor::new(&config.notify));
+    let settings = format!("[store]\nurl = \"sqlite:{0}/store.db\"\nkey_file = \"{0}/store.key\"\nflush_s = 1\n", folder.path().display());
+    let settings = Config::parse(&settings, std::iter::empty()).expect("a valid configuration").store;
+    let store = Store::open(&settings).await.expect("a store");
+    let acts = Arc::new(Told::default());
     let internal = Internal {
         token: token.clone(),
+        store: store.clone(),
+        acts: acts.clone(),
         intake: Intake::new(sink.clone(), &config.mailbox, &config.notify, supervisor.clone()),
         view: view.clone(),
         metrics: telemetry::install(),
@@ -106,7 +133,7 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(serve(listener, Plain, router(internal), std::future::pending()));
-    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view, supervisor }
+    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view, supervisor, store, acts }
 }
 
 /// An answer as it came.
@@ -118,6 +145,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect(&self.body)
     }
@@ -152,6 +184,18 @@ impl Scene {
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}Content-Length: {length}\r\n\r\n");
         self.raw(format!("{head}{body}").as_bytes()).await
+    }
+
+    /// A request of JSON with the token and more headers, each with its line end.
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        self.ask_as(&self.token, method, path, &format!("Content-Type: application/json\r\n{headers}"), body).await
+    }
+
+    /// The same with another token, and no headers but those given.
+    pub(crate) async fn ask_as(&self, token: &str, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n");
+        self.raw(format!("{head}{headers}Content-Length: {length}\r\n\r\n{body}").as_bytes()).await
     }
 
     /// A request with the token.

@@ -144,6 +144,9 @@ fn config(arguments: &arguments::Demo, cas: &Cas, directory: &Path) -> anyhow::R
         [internal]
         address = "{}"
         token_file = "{}"
+        [store]
+        url = "sqlite:{}"
+        key_file = "{}"
         [notify.webhook]
         covers = ["Email", "Calendar", "Contacts", "Tasks", "Notes"]
         [drain]
@@ -155,6 +158,8 @@ fn config(arguments: &arguments::Demo, cas: &Cas, directory: &Path) -> anyhow::R
         cas.url(),
         loopback(arguments.internal_port),
         directory.join("token").display(),
+        directory.join("store.db").display(),
+        directory.join("store.key").display(),
     );
     Config::parse(&text, std::iter::empty()).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();

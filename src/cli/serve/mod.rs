@@ -20,8 +20,9 @@ use crate::config::Config;
 use crate::gateway::tls::Acceptor;
 use crate::gateway::{Gateway, open_files};
 use crate::notify::{Intake, Supervisor};
+use crate::store::Store;
 use crate::telemetry;
-use seams::{InternalTls, Sink, View};
+use seams::{InternalTls, LookAgain, Sink, View};
 
 /// How often certificate files are looked at.
 const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(2);
@@ -77,6 +78,8 @@ pub struct Running {
     pub token: String,
     /// The data plane.
     pub gateway: Arc<Gateway>,
+    /// Partnerships, policies, the audit trail.
+    pub store: Store,
     tasks: Vec<JoinHandle<()>>,
     internal_task: (oneshot::Sender<()>, JoinHandle<io::Result<()>>),
 }
@@ -92,7 +95,8 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
     let internal_listener = TcpListener::bind(config.internal.address).await;
     let internal_listener =
         internal_listener.map_err(|error| anyhow::anyhow!("cannot listen on internal.address {}: {error}", config.internal.address))?;
-    let gateway = Gateway::start(config, acceptor)?;
+    let store = Store::open(&config.store).await?;
+    let gateway = Gateway::start(config, acceptor, store.clone())?;
     let listeners = gateway.bind()?;
     let https = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
 
@@ -109,6 +113,8 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
         intake: Intake::new(Arc::new(Sink(gateway.lots.clone())), &config.mailbox, &config.notify, supervisor),
         view: Arc::new(view),
         metrics,
+        store: store.clone(),
+        acts: Arc::new(LookAgain(gateway.clone())),
         mailboxes: config.mailbox.clone(),
     });
     let internal = internal_listener.local_addr()?;
@@ -119,7 +125,7 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
     } else {
         tokio::spawn(admin::serve(internal_listener, InternalTls(gateway.clone()), router, leaving))
     };
-    Ok(Running { https, internal, token: token_text, gateway, tasks, internal_task: (leave, internal_task) })
+    Ok(Running { https, internal, token: token_text, gateway, store, tasks, internal_task: (leave, internal_task) })
 }
 
 impl Running {
@@ -131,6 +137,7 @@ impl Running {
         drop(leave);
         // It ends by itself two seconds after it was told to.
         let _ = task.await;
+        self.store.close().await;
     }
 }
 

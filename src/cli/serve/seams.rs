@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::sources;
 use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
+use crate::admin::{Acts, Concern};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer};
@@ -23,6 +24,19 @@ pub(super) struct Sink(pub(super) Lots);
 impl ChangeSink for Sink {
     fn changed(&self, _source: Source, changes: Vec<MailboxChange>) -> Result<Woken, Overloaded> {
         self.0.changed(changes).map(Woken::pending).map_err(|_| Overloaded)
+    }
+}
+
+/// admin → gateway: what is held for a device that may no longer wait is answered.
+pub(super) struct LookAgain(pub(super) Arc<Gateway>);
+
+impl Acts for LookAgain {
+    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
+        match concern {
+            Concern::Device(mailbox, device_id) => Box::pin(async move { usize::from(self.0.look_again(&mailbox, &device_id).await) }),
+            // The store's alarms bring these, from whichever process they come, and at a pace.
+            Concern::Mailbox(_) | Concern::Everybody => Box::pin(async { 0 }),
+        }
     }
 }
 

@@ -79,8 +79,13 @@ impl Steps {
         (self.count > STEPS_MAX && is_recent).then_some(self.first_at)
     }
 
+    /// The last step is so long ago that the next one would be the first.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.count == 0 || now.since(self.last_at) >= WINDOW_S.max(2 * u64::from(self.wait_s))
+    }
+
     fn step(&mut self, now: Timestamp) -> Pace {
-        if now.since(self.last_at) >= WINDOW_S.max(2 * u64::from(self.wait_s)) || self.count == 0 {
+        if self.is_over(now) {
             *self = Steps { first_at: now, ..Steps::default() };
         }
         self.last_at = now;

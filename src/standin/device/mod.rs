@@ -32,6 +32,7 @@ pub use self::heartbeat::{Adaptation, AfterCut};
 pub use self::http_client::HttpAnswer;
 pub use self::life::{Life, Waiting};
 pub use self::packed::{Dormant, NotPacked};
+pub use self::provision::{Obeys, Provisioned};
 pub use self::requests::SyncWish;
 use self::requests::{Collection, sync_body};
 use crate::gateway::tls::{RecordError, WireStream};

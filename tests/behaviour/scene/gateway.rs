@@ -57,7 +57,11 @@ impl GatewayBuilder {
 
     pub async fn start(mut self) -> Gateway {
         let directory = tempfile::tempdir().unwrap();
-        self = self.set("internal.token_file", format!("{:?}", directory.path().join("token")));
+        let file = |name: &str| directory.path().join(name).display().to_string();
+        self = self.set("internal.token_file", format!("{:?}", file("token")));
+        // Several gateways may share these.
+        self.keys.entry("store.url".into()).or_insert_with(|| format!("\"sqlite:{}\"", file("store.db")));
+        self.keys.entry("store.key_file".into()).or_insert_with(|| format!("{:?}", file("key")));
         let mut text = String::new();
         for (key, value) in &self.keys {
             text += &format!("{key} = {value}\n");
@@ -160,6 +164,11 @@ impl Gateway {
         let text = String::from_utf8(answer.body).unwrap();
         let samples = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(labels));
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Partnerships and policies.
+    pub fn store(&self) -> &pushgate::store::Store {
+        &self.running.as_ref().unwrap().store
     }
 
     pub fn inner(&self) -> &pushgate::gateway::Gateway {

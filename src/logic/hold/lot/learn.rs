@@ -1,6 +1,6 @@
 //! What sources report and passing traffic teaches.
 
-use super::{Awaits, Lot};
+use super::{Awaits, Lot, Outcome};
 use crate::logic::eas::FolderId;
 use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::hold::change::{MailboxChange, Scope};
@@ -102,6 +102,13 @@ impl<C> Lot<C> {
         }
         if let Some(slot) = device.held {
             self.judge(slot, None, now);
+        }
+    }
+
+    /// The device may no longer wait: it was blocked, is to be erased, or has to fetch its policy. Its next FolderSync tells it which.
+    pub fn recall(&mut self, who: &Who<'_>, now: Moment) {
+        if let Some(slot) = self.registry.find(who).and_then(|key| self.registry.device(key)?.held) {
+            self.answer(slot, Outcome::HierarchyChanged, None, now);
         }
     }
 

@@ -31,7 +31,7 @@ use super::slab::{Slab, SlotKey};
 use super::wheel::{Link, Links, Wheel};
 use crate::logic::decide::{PingRefusal, decide_ping};
 use crate::logic::eas::ping::{PingFolder, PingRequest};
-use crate::logic::eas::{Class, FolderId, Mailbox};
+use crate::logic::eas::{Class, DeviceId, FolderId, Mailbox};
 pub use checks::CheckFinding;
 pub use terms::{HeldView, HoldKind, LotOptions, Offer, Outcome, Output, Resolve};
 
@@ -286,6 +286,14 @@ impl<C> Lot<C> {
         self.fired = fired;
         self.registry.sweep(now.seconds().saturating_sub(self.options.device_forget.as_secs() as u32), 8);
         more
+    }
+
+    /// Devices for which something is held, from that slot on: out of `count` slots; and where the rest begins.
+    pub fn held_page(&self, from: u32, count: usize) -> (Vec<(Mailbox, DeviceId)>, Option<u32>) {
+        let (end, last) = (self.slots.capacity() as u32, from.saturating_add(count as u32));
+        let keys = (from..last.min(end)).filter_map(|index| self.registry.key_at(self.slots.at(index)?.1.held?));
+        let devices = keys.filter_map(|key| Some((self.registry.mailbox_of(key)?.clone(), self.registry.device(key)?.id.clone())));
+        (devices.collect(), Some(last).filter(|last| *last < end))
     }
 
     /// Held Pings, for people to look at.

@@ -1,0 +1,12 @@
+//! Devices under policies: the whole way through a gateway, as devices and administrators see it.
+
+mod access;
+mod enforcement;
+mod held;
+mod looping;
+mod lost_phone;
+mod mode;
+mod provisioning;
+mod recovery;
+mod scene;
+mod wipe;
