@@ -53,7 +53,9 @@ layer_micro() { cargo bench --locked --bench micro -- --count; }
 layer_benches() { cargo bench --locked --bench budgets -- --short; }
 
 layer_demo() {
-  cargo build --release --locked && "$target/release/pushgate" demo --devices 1000 --for 20s --json | python3 tests/demo.py
+  cargo build --release --locked --workspace --bins &&
+    "$target/release/pushgate" demo --devices 1000 --for 20s --json | python3 tests/demo.py &&
+    python3 tests/smoke.py "$target/release/pushgate" "$target/release/pushgate-loadtest"
 }
 
 # Every operation of the internal address with data made from its OpenAPI document, as an admin and as nobody: at most 80 seconds.
@@ -64,8 +66,8 @@ layer_api() {
 }
 
 layer_servers() {
-  cargo build --release --locked &&
-    PUSHGATE="$target/release/pushgate" PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -f -v -s tests/servers
+  cargo build --release --locked --workspace --bins &&
+    PUSHGATE="$target/release/pushgate" LOADTEST="$target/release/pushgate-loadtest" PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -f -v -s tests/servers
 }
 
 # --- running and counting

@@ -1,26 +1,30 @@
-//! `hold`: shares the devices out to processes, watches them, wakes them, reports.
+//! `hold`: devices that hold a Ping, woken one by one and all at once; one line of JSON in the end. For measuring a server without
+//! writing a scenario: it makes one of its arguments.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, ensure};
+use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::order::{Order, Progress, Report, Task, Woken};
+use crate::engine::counts::Tick;
+use crate::results::new_histogram;
+use crate::run::{Crews, Task};
+use crate::scenario::{Changes, Devices, Heartbeat, Kind, Mix, Notify, Plan, Run, Step, Target, Users, WaitsBy};
 use crate::source::Sources;
 
+/// How often it is looked how things are.
+const EVERY: Duration = Duration::from_millis(100);
 /// How often progress is shown.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
-/// Reports waiting to be read.
-const REPORTS_MAX: usize = 1_024;
 /// Beside the time that the connect rate takes, all devices must be held within this.
 const RAMP_MARGIN: Duration = Duration::from_secs(60);
 /// Devices must be held again so long after a wake.
 const AGAIN_MAX: Duration = Duration::from_secs(60);
+/// A device that is told must wake within this time.
+const WAKE_MAX: Duration = Duration::from_secs(30);
 
 /// `hold`
 #[derive(Debug, clap::Args)]
@@ -93,9 +97,6 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Devices of one process: below 20,000 open files, and a core has enough to do with them.
-const DEVICES_PER_PROCESS: usize = 8_000;
-
 fn parse_webhook(text: &str) -> Result<(SocketAddr, String), String> {
     let wrong = || "write webhook:http://ADDRESS:PORT,TOKEN".to_owned();
     let (url, token) = text.strip_prefix("webhook:").and_then(|rest| rest.split_once(',')).ok_or_else(wrong)?;
@@ -112,8 +113,9 @@ fn parse_webhook(text: &str) -> Result<(SocketAddr, String), String> {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(arguments.connect_rate > 0.0, "--connect-rate is above 0");
     ensure!(arguments.plain || arguments.insecure || arguments.ca.is_some(), "say --ca FILE, --insecure or --plain");
-    let mut crews = Crews::start(arguments)?;
-    let report = conduct(arguments, &mut crews)?;
+    let plan = plan(arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(conduct(arguments, &plan))?;
     println!("{report}");
     let (held_max, lost) = (&report["held_max"], &report["lost"]);
     ensure!(*held_max == arguments.devices, "only {held_max} of {} devices were held", arguments.devices);
@@ -121,251 +123,188 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From the first device to the report.
-fn conduct(arguments: &Arguments, crews: &mut Crews) -> anyhow::Result<Value> {
+/// The scenario that the arguments describe.
+fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
+    let address = arguments.target.to_socket_addrs().with_context(|| arguments.target.clone())?.next().context("no address")?;
+    let host = arguments.target.rsplit_once(':').map_or(arguments.target.as_str(), |(host, _)| host);
+    let heartbeat = Heartbeat { start_s: arguments.heartbeat, min_s: arguments.heartbeat, max_s: arguments.heartbeat, step_s: 0 };
+    let webhook = |(address, token): &(SocketAddr, String)| Changes {
+        per_second: 0.0,
+        per_device_hour: 0.0,
+        ways: vec![Notify::Webhook { address: *address, token: token.clone(), batch_max: arguments.wake_all_batch.max(1) as usize }],
+    };
     let devices = arguments.devices as usize;
-    let ramp = Duration::from_secs_f64(f64::from(arguments.devices) / arguments.connect_rate) + RAMP_MARGIN;
-    crews.until_held(devices, ramp)?;
+    Ok(Plan {
+        name: "hold".into(),
+        text: String::new(),
+        target: Target {
+            url: arguments.target.clone(),
+            address,
+            server_name: arguments.server_name.clone().unwrap_or_else(|| host.to_owned()),
+            plain: arguments.plain,
+            ca: arguments.ca.clone(),
+            insecure: arguments.insecure,
+            resume: false,
+        },
+        users: Users::Pattern {
+            user: arguments.users.clone(),
+            mailbox: arguments.mailboxes.clone().unwrap_or_else(|| arguments.users.clone()),
+            password: arguments.password.clone(),
+            first: arguments.first,
+            count: usize::MAX,
+        },
+        devices: Devices {
+            count: devices,
+            id: "LOAD{}".into(),
+            mix: vec![Mix {
+                kind: Kind::Plain,
+                share: 1.0,
+                version: arguments.version.clone(),
+                packs_query: arguments.packs_query,
+                waits_by: WaitsBy::Ping,
+                heartbeat: Some(heartbeat),
+                folders_max: arguments.folders,
+                backoff_s: (0.2, 30.0),
+            }],
+        },
+        ramp: vec![Step { for_s: devices as f64 / arguments.connect_rate, per_second: arguments.connect_rate }],
+        changes: arguments.wake.as_ref().map(webhook),
+        networks: Vec::new(),
+        events: Vec::new(),
+        run: Run {
+            duration_s: arguments.seconds as f64,
+            processes: arguments.processes,
+            sources: arguments.source,
+            lost_after_s: WAKE_MAX.as_secs_f64(),
+        },
+        server: None,
+        limits: Vec::new(),
+    })
+}
+
+/// From the first device to the report.
+async fn conduct(arguments: &Arguments, plan: &Plan) -> anyhow::Result<Value> {
+    let devices = plan.devices.count;
+    let mut watch = Watch::start(plan, !arguments.json).await?;
+    watch.until(plan.ramp_time() + RAMP_MARGIN, |tick| tick.states.held as usize >= devices).await?;
     let mut waking = json!({});
-    let mut lost = 0;
     // Waking says nothing when some are missing; the report will show who.
-    if arguments.wake.is_some() && crews.total().held == devices {
-        crews.tell(0, Task::WakeOne(arguments.wake_one))?;
-        let one = crews.woken(1)?;
-        crews.until_held(devices, AGAIN_MAX)?;
-        waking["wake_one"] = summary(&one);
-        lost += one.lost;
+    if plan.changes.is_some() && watch.now.states.held as usize == devices {
+        waking["wake_one"] = watch.wake(Task::WakeOne(arguments.wake_one), devices).await?;
         if arguments.wake_all_batch > 0 {
-            crews.tell_all(Task::WakeAll)?;
-            let all = crews.woken(crews.children.len())?;
-            crews.until_held(devices, AGAIN_MAX)?;
-            waking["wake_all"] = summary(&all);
-            lost += all.lost;
+            waking["wake_all"] = watch.wake(Task::WakeAll, devices).await?;
         }
     }
-    crews.watch(Duration::from_secs(arguments.seconds))?;
-    let total = crews.end()?;
-    let seconds = total.connecting_s.max(f64::MIN_POSITIVE);
-    let mut report = json!({
-        "devices": devices,
-        "processes": crews.children.len(),
-        "held": total.held,
-        "held_max": total.held_max,
-        "connections": total.connections,
-        "accepts_per_s": (devices.min(total.connections as usize) as f64 / seconds).round(),
-        "all_held_s": total.all_held_s,
-        "wakes": total.wakes,
-        "needless": total.needless,
-        "expired": total.expired,
-        "lost": lost,
-        "errors": total.errors,
-        "first_error": total.first_error,
-        "bytes_per_device": total.bytes_per_device,
-    });
+    watch.until(Duration::from_secs(arguments.seconds), |_| false).await?;
+    let processes = watch.crews.count();
+    let mut report = watch.end(devices).await?;
+    report["processes"] = processes.into();
     for (name, value) in waking.as_object().into_iter().flatten() {
         report[name] = value.clone();
     }
     Ok(report)
 }
 
-fn summary(woken: &Woken) -> Value {
-    let histogram = woken.histogram();
-    let ms = |us: u64| us as f64 / 1_000.0;
-    json!({
-        "woken": histogram.len(),
-        "lost": woken.lost,
-        "skipped": woken.skipped,
-        "seconds": woken.seconds,
-        "p50_ms": ms(histogram.value_at_quantile(0.5)),
-        "p99_ms": ms(histogram.value_at_quantile(0.99)),
-        "max_ms": ms(histogram.max()),
-    })
-}
-
-/// The processes, and what they reported last.
-struct Crews {
-    children: Vec<(Child, ChildStdin)>,
-    progress: Vec<Progress>,
-    reports: Receiver<(usize, Option<Report>)>,
+/// The processes, and what they said so far.
+struct Watch {
+    crews: Crews,
+    began: Instant,
+    /// Counts of the whole run; states as they are.
+    now: Tick,
+    latencies: Histogram<u64>,
+    rss_first: u64,
+    connected_s: f64,
+    all_held_s: Option<f64>,
     shows: bool,
     shown: Instant,
 }
 
-impl Crews {
-    fn start(arguments: &Arguments) -> anyhow::Result<Crews> {
-        let target = arguments.target.to_socket_addrs().with_context(|| arguments.target.clone())?.next().context("no address")?;
-        let host = arguments.target.rsplit_once(':').map_or(arguments.target.as_str(), |(host, _)| host);
-        let devices = arguments.devices as usize;
-        let processes = match arguments.processes {
-            0 => devices.div_ceil(DEVICES_PER_PROCESS),
-            processes => processes.min(devices),
-        };
-        let (sender, reports) = sync_channel(REPORTS_MAX);
-        let mut crews = Crews {
-            children: Vec::new(),
-            progress: vec![Progress::default(); processes],
-            reports,
-            shows: !arguments.json,
-            shown: Instant::now(),
-        };
-        let mut first = arguments.first;
-        for process in 0..processes {
-            let own = devices / processes + usize::from(process < devices % processes);
-            let order = Order {
-                target,
-                server_name: arguments.server_name.clone().unwrap_or_else(|| host.to_owned()),
-                ca: arguments.ca.clone(),
-                insecure: arguments.insecure,
-                plain: arguments.plain,
-                version: arguments.version.clone(),
-                packs_query: arguments.packs_query,
-                password: arguments.password.clone(),
-                first,
-                devices: own,
-                users: arguments.users.clone(),
-                mailboxes: arguments.mailboxes.clone().unwrap_or_else(|| arguments.users.clone()),
-                heartbeat_s: arguments.heartbeat,
-                folders_max: arguments.folders,
-                connect_rate: arguments.connect_rate * own as f64 / devices as f64,
-                sources: arguments.source.map(|sources| sources.share(process, processes)).unwrap_or_default(),
-                webhook: arguments.wake.clone(),
-                wake_batch: arguments.wake_all_batch.max(1) as usize,
-            };
-            first += own;
-            crews.children.push(spawn(process, &order, sender.clone())?);
-        }
-        Ok(crews)
+impl Watch {
+    async fn start(plan: &Plan, shows: bool) -> anyhow::Result<Watch> {
+        let mut crews = Crews::start(plan).await?;
+        let rss_first = crews.tell(Task::Tell).await?.iter().map(|tick| tick.rss_bytes).sum();
+        crews.tell(Task::Begin).await?;
+        let began = Instant::now();
+        let (now, latencies) = (Tick::default(), new_histogram());
+        Ok(Watch { crews, began, now, latencies, rss_first, connected_s: 0.0, all_held_s: None, shows, shown: began })
     }
 
-    fn tell(&mut self, process: usize, task: Task) -> anyhow::Result<()> {
-        send(&mut self.children[process].1, &serde_json::to_string(&task)?)
-    }
-
-    fn tell_all(&mut self, task: Task) -> anyhow::Result<()> {
-        for process in 0..self.children.len() {
-            self.tell(process, task)?;
-        }
-        Ok(())
-    }
-
-    /// Takes one report. `None`: it was progress, which is noted and shown, or nothing came until then.
-    fn next(&mut self, until: Instant) -> anyhow::Result<Option<(usize, Report)>> {
-        match self.reports.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok((process, Some(Report::Progress(progress)))) => {
-                self.progress[process] = progress;
-                self.show();
-                Ok(None)
+    /// Looks again and again until that is so, or the time is over.
+    async fn until(&mut self, patience: Duration, is_so: impl Fn(&Tick) -> bool) -> anyhow::Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let ticks = self.crews.tell(Task::Tell).await?;
+            self.add(&ticks);
+            if is_so(&self.now) || Instant::now() >= deadline {
+                return Ok(());
             }
-            Ok((process, Some(report))) => Ok(Some((process, report))),
-            Ok((process, None)) => bail!("process {process} ended early"),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => bail!("all processes ended early"),
+            tokio::time::sleep(EVERY).await;
         }
     }
 
-    fn total(&self) -> Progress {
-        let mut total = Progress::default();
-        self.progress.iter().for_each(|progress| total.add(progress));
-        // All are held when the last crew says so.
-        let times: Option<Vec<f64>> = self.progress.iter().map(|progress| progress.all_held_s).collect();
-        total.all_held_s = times.map(|times| times.into_iter().fold(0.0, f64::max));
-        total
-    }
-
-    fn show(&mut self) {
+    fn add(&mut self, ticks: &[Tick]) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let mut now = Tick::default();
+        ticks.iter().for_each(|tick| now.add(tick));
+        for &(us, count) in &now.corrected_us {
+            self.latencies.saturating_record_n(us, count);
+        }
+        if now.connections > 0 && self.all_held_s.is_none() {
+            self.connected_s = seconds;
+        }
+        now.carry(&self.now);
+        if now.not_started == 0 && now.states.held == now.states.total() && self.all_held_s.is_none() {
+            self.all_held_s = Some(seconds);
+        }
+        self.now = now;
         if self.shows && self.shown.elapsed() >= SHOW_EVERY {
             self.shown = Instant::now();
-            let total = self.total();
-            println!("held {}, connections {}, wakes {}, errors {:?}", total.held, total.connections, total.wakes, total.errors);
+            println!(
+                "held {}, connections {}, wakes {}, errors {:?}",
+                self.now.states.held, self.now.connections, self.now.wakes, self.now.errors
+            );
         }
     }
 
-    /// Waits until so many are held; not being held in time shows in the report.
-    fn until_held(&mut self, devices: usize, patience: Duration) -> anyhow::Result<()> {
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline && self.total().held < devices {
-            if let Some((process, _)) = self.next(deadline)? {
-                bail!("process {process} said something unexpected");
-            }
-        }
-        Ok(())
+    /// Wakes, and waits until everybody is held again.
+    async fn wake(&mut self, task: Task, devices: usize) -> anyhow::Result<Value> {
+        self.latencies.reset();
+        let (lost, wakes) = (self.now.lost, self.now.wakes);
+        let began = Instant::now();
+        self.crews.tell(task).await?;
+        let patience = Duration::from_secs(3_600);
+        self.until(patience, |tick| tick.to_send == 0 && tick.outstanding == 0).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        self.until(AGAIN_MAX, |tick| tick.states.held as usize >= devices).await?;
+        let ms = |us: u64| us as f64 / 1_000.0;
+        Ok(json!({
+            "woken": self.now.wakes - wakes,
+            "lost": self.now.lost - lost,
+            "seconds": seconds,
+            "p50_ms": ms(self.latencies.value_at_quantile(0.5)),
+            "p99_ms": ms(self.latencies.value_at_quantile(0.99)),
+            "max_ms": ms(self.latencies.max()),
+        }))
     }
 
-    fn watch(&mut self, time: Duration) -> anyhow::Result<()> {
-        let deadline = Instant::now() + time;
-        while Instant::now() < deadline {
-            self.next(deadline)?;
-        }
-        Ok(())
-    }
-
-    /// What so many processes say about waking.
-    fn woken(&mut self, processes: usize) -> anyhow::Result<Woken> {
-        let mut total = Woken::default();
-        let mut left = processes;
-        let deadline = Instant::now() + Duration::from_secs(3_600);
-        while left > 0 {
-            ensure!(Instant::now() < deadline, "waking takes too long");
-            if let Some((process, Report::WakeOne(woken) | Report::WakeAll(woken))) = self.next(deadline)? {
-                total.add(&woken);
-                // What it said before it woke them is out of date.
-                self.progress[process].held = 0;
-                left -= 1;
-            }
-        }
-        Ok(total)
-    }
-
-    /// Ends the processes and adds up their last words.
-    fn end(&mut self) -> anyhow::Result<Progress> {
-        self.tell_all(Task::End)?;
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let mut left = self.children.len();
-        while left > 0 {
-            ensure!(Instant::now() < deadline, "a process does not end");
-            if let Some((process, Report::End(progress))) = self.next(deadline)? {
-                self.progress[process] = progress;
-                left -= 1;
-            }
-        }
-        Ok(self.total())
-    }
-}
-
-/// Starts one process; its reports arrive in the channel, and `None` when it ends without having been told to.
-fn spawn(process: usize, order: &Order, reports: SyncSender<(usize, Option<Report>)>) -> anyhow::Result<(Child, ChildStdin)> {
-    let program = std::env::current_exe().context("cannot find this program")?;
-    let mut child = Command::new(program).arg("crew").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut stdin = child.stdin.take().context("no way to the process")?;
-    let stdout = child.stdout.take().context("no way from the process")?;
-    send(&mut stdin, &serde_json::to_string(order)?)?;
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            let report = serde_json::from_str::<Report>(&line).ok();
-            let is_last = matches!(report, Some(Report::End(_)) | None);
-            if reports.send((process, report)).is_err() || is_last {
-                return;
-            }
-        }
-        // Nobody listens any more: nobody to tell.
-        let _ = reports.send((process, None));
-    });
-    Ok((child, stdin))
-}
-
-fn send(stdin: &mut ChildStdin, line: &str) -> anyhow::Result<()> {
-    let sent = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
-    sent.map_err(|error| anyhow!("a process is gone: {error}"))
-}
-
-/// A crew also ends by itself when its input ends; waiting for it leaves no zombie behind.
-impl Drop for Crews {
-    fn drop(&mut self) {
-        for (mut child, stdin) in self.children.drain(..) {
-            drop(stdin);
-            // One that has ended already is what we want.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+    async fn end(mut self, devices: usize) -> anyhow::Result<Value> {
+        let ticks = self.crews.tell(Task::End).await?;
+        self.add(&ticks);
+        let now = self.now;
+        Ok(json!({
+            "devices": devices,
+            "held": now.states.held,
+            "held_max": now.held_max,
+            "connections": now.connections,
+            "accepts_per_s": (devices.min(now.connections as usize) as f64 / self.connected_s.max(f64::MIN_POSITIVE)).round(),
+            "all_held_s": self.all_held_s,
+            "wakes": now.wakes,
+            "needless": now.needless,
+            "expired": now.expired,
+            "lost": now.lost,
+            "errors": now.errors,
+            "first_error": now.first_error,
+            "bytes_per_device": now.rss_bytes.saturating_sub(self.rss_first) / devices.max(1) as u64,
+        }))
     }
 }

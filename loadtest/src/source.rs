@@ -3,11 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Addresses used of a range; more would only cost time.
 const ADDRESSES_MAX: u32 = 4_096;
 
 /// An IPv4 range such as 127.0.1.0/24, or one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     first: u32,
     count: u32,

@@ -12,7 +12,7 @@ use crate::config::limits::{LMTP_LINE_BYTES_MAX, LMTP_LINES_MAX};
 
 /// Why a message was not delivered; one clause for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum LmtpError {
+pub enum LmtpError {
     /// The server could not be reached.
     Unreachable(String),
     /// It answered a step (`greeting`, `LHLO`, …) with something else than yes; its words, shortened and made harmless.
@@ -39,7 +39,7 @@ impl fmt::Display for LmtpError {
 
 /// Delivers `message` (lines that end with CR LF, none beginning with a dot) from the empty sender to `recipient`, within
 /// `patience` in all. `handed_over` is called when the last byte is about to be written: a notification may come before the answer.
-pub(super) async fn deliver(
+pub async fn deliver(
     address: &LmtpAddress,
     recipient: &str,
     message: &str,

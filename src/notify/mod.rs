@@ -15,7 +15,7 @@ mod canary_tests;
 mod dovecot;
 mod entry;
 pub mod intake;
-mod lmtp;
+pub mod lmtp;
 mod repeats;
 #[cfg(test)]
 mod standin_lmtp;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pushgate::logic::policy::access::{Access, AccessState, Rules};
 use pushgate::store::{GATE_RECORD_BYTES, Seen, Store};
 
 use crate::over_both;
@@ -22,6 +23,9 @@ async fn ten_thousand_devices_seen_are_one_flush(database: Database) {
         }
         let noted = started.elapsed();
         eventually("first contacts are written", async || store.health().changes == 0).await;
+        if !second {
+            println!("10,000 first contacts written in {:?}", started.elapsed());
+        }
         let started = Instant::now();
         // Closing flushes.
         if second {
@@ -34,6 +38,12 @@ async fn ten_thousand_devices_seen_are_one_flush(database: Database) {
     let stored = store.device(&mailbox("u9999"), &device_id("d")).await.unwrap().unwrap();
     assert_eq!(stored.partnership.last_heartbeat_s, Some(480));
     assert_eq!(store.health().devices, 10_000);
+
+    let started = Instant::now();
+    store.set_rules(&anna(), Rules { rules: Vec::new(), default: Access::Block }, 0).await.unwrap();
+    let blocked = |n: u32| store.known(&mailbox(&format!("u{n}")), &device_id("d"), &kind).unwrap().access_state == AccessState::Blocked;
+    eventually("all are decided anew", async || (0..10_000).all(blocked)).await;
+    println!("10,000 devices decided anew in {:?}", started.elapsed());
 }
 
 async fn a_hundred_thousand_devices_are_loaded_at_start(database: Database) {

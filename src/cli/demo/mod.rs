@@ -4,8 +4,9 @@
 //! each delivery, as an operator's mail server would send it. A message is delivered to a random mailbox every second, and
 //! the device must have fetched it at the end.
 //!
-//! * `scene`: starts the parts. * `view`: what is shown meanwhile. This file: the run, and whether it went well.
+//! * `scene`: starts the parts. * `control`: mail on demand. * `view`: what is shown meanwhile. This file: the run, and whether it went well.
 
+mod control;
 mod scene;
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::control;
 use crate::cli::arguments;
 use crate::config::Config;
 use crate::gateway::open_files;
@@ -29,7 +31,7 @@ pub(super) const WORKERS: usize = 8;
 /// Pause between two devices at the beginning: 500 a second is a busy morning, not an attack.
 const BETWEEN_DEVICES: Duration = Duration::from_millis(2);
 /// Sockets beside those of the devices: backend connections on both sides, curl by hand.
-const OTHER_SOCKETS: usize = 600;
+const OTHER_SOCKETS: usize = 2_000;
 
 /// A running gateway, as far as the demo needs it.
 pub(super) struct Gateway {
@@ -45,13 +47,15 @@ pub(super) struct Gateway {
 
 /// Everything that runs.
 pub(super) struct Scene {
-    pub(super) cas: Cas,
+    pub(super) cas: Arc<Cas>,
+    /// Where lines put mail into mailboxes.
+    pub(super) control: SocketAddr,
     pub(super) gateway: Gateway,
     pub(super) tally: Arc<Tally>,
     pub(super) devices: usize,
     running: JoinSet<()>,
-    /// Goes away with its files when this is dropped.
-    _directory: PrivateDirectory,
+    /// Token and certificate; goes away with its files when this is dropped.
+    directory: PrivateDirectory,
 }
 
 impl Scene {
@@ -67,14 +71,18 @@ impl Scene {
         let backend =
             CasOptions { kind: Kind::Sogo, domain: DOMAIN.into(), workers: WORKERS, heartbeat_max_s: Some(3_540), ..CasOptions::default() };
         let cas = Cas::start(backend).await.context("the stand-in CAS")?;
-        let certificate = ThrowAway::new(&["localhost"])?;
+        let certificate = ThrowAway::new(&["localhost", "127.0.0.1"])?;
+        std::fs::write(directory.path().join("ca.pem"), &certificate.certificate_pem).context("the certificate")?;
         let acceptor = Acceptor::from_pem(&certificate.certificate_pem, &certificate.key_pem).map_err(|error| anyhow!("{error}"))?;
         let gateway = start(config(arguments, &cas, directory.path())?, acceptor).await.context("the gateway")?;
         let tally = Arc::new(Tally::new(devices));
         let options = DeviceOptions::new(gateway.https, Some(client_config(Trust::Root(certificate.certificate), true)?));
         let mut running = JoinSet::new();
         running.spawn(bring(devices, Arc::new(options), tally.clone()));
-        Ok(Scene { cas, gateway, tally, devices, running, _directory: directory })
+        let (cas, listener) = (Arc::new(cas), TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?);
+        let control = listener.local_addr()?;
+        running.spawn(control::listen(listener, cas.clone()));
+        Ok(Scene { cas, control, gateway, tally, devices, running, directory })
     }
 
     pub(super) fn user(&self, device: usize) -> String {
@@ -83,6 +91,11 @@ impl Scene {
 
     pub(super) fn mailbox(&self, device: usize) -> String {
         format!("{}@{DOMAIN}", user(device))
+    }
+
+    /// Where token and certificate are.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(super) fn webhook(&self) -> Webhook {
@@ -154,7 +167,7 @@ fn config(arguments: &arguments::Demo, cas: &Cas, directory: &Path) -> anyhow::R
     })
 }
 
-/// A directory that only we can read, for the token.
+/// A directory that only we can read, for token and certificate.
 struct PrivateDirectory(PathBuf);
 
 impl PrivateDirectory {

@@ -56,10 +56,17 @@ impl View {
              Try it (-k because the certificate is thrown away at the end):\n  \
              curl -ki -u user1:test -X OPTIONS https://{https}/Microsoft-Server-ActiveSync\n  \
              curl -i -H 'Authorization: Bearer {token}' -d '{{\"mailbox\": \"{}\"}}' http://{internal}/v1/notifications\n  \
-             curl -s -H 'Authorization: Bearer {token}' http://{internal}/metrics\n\n",
+             curl -s -H 'Authorization: Bearer {token}' http://{internal}/metrics\n  \
+             pushgate-loadtest run loadtest/scenarios/smoke.toml --set target.url=https://{https} --set target.ca={directory}/ca.pem \
+             --set changes.lines.to={control} --set changes.webhook.url=http://{internal} \
+             --set changes.webhook.token_file={directory}/token --set server.metrics=http://{internal}/metrics \
+             --set server.token_file={directory}/token --set server.pid={pid}\n\n",
             scene.devices,
             scene.cas.url(),
             scene.mailbox(0),
+            directory = scene.directory().display(),
+            control = scene.control,
+            pid = std::process::id(),
         ))
     }
 

@@ -1,4 +1,4 @@
-//! Drives rustls through a server handshake, without a socket.
+//! Drives rustls through a handshake, of the server's side or of a device's, without a socket.
 //!
 //! In: ciphertext as it arrives. Out: ciphertext to send, and in the end the keys. rustls gets **one record at
 //! a time**: given more, it would open records that are ours to open, and one that it answers (a KeyUpdate)
@@ -6,18 +6,19 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::CertificateDer;
-use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection};
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::kernel::KernelConnection;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConnectionData, UnbufferedServerConnection};
 use rustls::sign::CertifiedKey;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
-use rustls::{HandshakeKind, InvalidMessage, ServerConfig};
+use rustls::{ClientConfig, HandshakeKind, InvalidMessage, ServerConfig};
 
 use super::record::{HEADER_BYTES, Keys};
 
 /// A handshake in progress.
-pub(super) struct Handshake {
-    connection: UnbufferedServerConnection,
-    resolver: Arc<NotingName>,
+pub(super) struct Handshake<S = ServerSide> {
+    side: S,
     /// Append what the socket gives. Starts with what rustls has seen and still wants to see again.
     pub(super) incoming: Vec<u8>,
     /// How much of `incoming` rustls has seen: whole records.
@@ -49,15 +50,108 @@ pub(super) struct Finished {
     pub(super) early: Vec<u8>,
 }
 
+/// One end of a handshake: rustls has the same call twice.
+pub(super) trait Side {
+    type Data;
+    fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    fn wants_write(&self) -> bool;
+}
+
+/// Our end as a server.
+pub(super) struct ServerSide {
+    connection: UnbufferedServerConnection,
+    resolver: Arc<NotingName>,
+}
+
+impl Side for ServerSide {
+    type Data = ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.connection.process_tls_records(records)
+    }
+
+    fn wants_write(&self) -> bool {
+        self.connection.wants_write()
+    }
+}
+
+/// Our end as a device.
+pub(super) struct DeviceSide(UnbufferedClientConnection);
+
+impl Side for DeviceSide {
+    type Data = ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, records: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.0.process_tls_records(records)
+    }
+
+    fn wants_write(&self) -> bool {
+        self.0.wants_write()
+    }
+}
+
+/// What a device's finished handshake leaves.
+pub(super) struct DeviceFinished {
+    pub(super) keys: Keys,
+    /// Takes session tickets, which come when they come.
+    pub(super) kernel: KernelConnection<ClientConnectionData>,
+    /// Ciphertext behind the server's Finished: the record layer's to open.
+    pub(super) early: Vec<u8>,
+}
+
+impl Handshake<DeviceSide> {
+    pub(super) fn of_device(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, rustls::Error> {
+        let side = DeviceSide(UnbufferedClientConnection::new(config, name)?);
+        Ok(Handshake { side, incoming: Vec::new(), seen: 0, outgoing: Vec::new(), given: 0 })
+    }
+
+    /// Takes the keys; of rustls only what takes tickets is left.
+    pub(super) fn finish(self) -> Result<DeviceFinished, rustls::Error> {
+        let Handshake { side: DeviceSide(connection), incoming, seen, .. } = self;
+        if seen != 0 {
+            return Err(data_behind_finished());
+        }
+        let (secrets, kernel) = connection.dangerous_into_kernel_connection()?;
+        let keys = Keys::new(kernel.protocol_version(), &secrets).ok_or_else(foreign_suite)?;
+        Ok(DeviceFinished { keys: keys.of_device(), kernel, early: incoming })
+    }
+}
+
+fn data_behind_finished() -> rustls::Error {
+    // A part of a handshake message came in the same record as Finished.
+    rustls::Error::General("handshake data follows Finished in its record".into())
+}
+
+fn foreign_suite() -> rustls::Error {
+    rustls::Error::General("the negotiated suite is not one of ours".into())
+}
+
 impl Handshake {
     pub(super) fn new(config: &ServerConfig, early: Vec<u8>) -> Result<Self, rustls::Error> {
         let resolver = Arc::new(NotingName { inner: Arc::clone(&config.cert_resolver), name: OnceLock::new() });
         let mut config = config.clone();
         config.cert_resolver = Arc::clone(&resolver) as _;
         let connection = UnbufferedServerConnection::new(Arc::new(config))?;
-        Ok(Handshake { connection, resolver, incoming: early, seen: 0, outgoing: Vec::new(), given: 0 })
+        let side = ServerSide { connection, resolver };
+        Ok(Handshake { side, incoming: early, seen: 0, outgoing: Vec::new(), given: 0 })
     }
 
+    /// Takes the keys; rustls ends here.
+    pub(super) fn finish(self) -> Result<Finished, rustls::Error> {
+        let Handshake { side: ServerSide { connection, resolver }, incoming, seen, .. } = self;
+        if seen != 0 {
+            return Err(data_behind_finished());
+        }
+        let server_name = resolver.name.get().cloned();
+        let client_certificate = connection.peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.clone().into_owned());
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        let (secrets, rest) = connection.dangerous_into_kernel_connection()?;
+        let keys = Keys::new(rest.protocol_version(), &secrets).ok_or_else(foreign_suite)?;
+        Ok(Finished { keys, server_name, client_certificate, resumed, early: incoming })
+    }
+}
+
+impl<S: Side> Handshake<S> {
     /// One step. After an error, `outgoing` holds the alert for the device.
     pub(super) fn advance(&mut self) -> Result<Next, rustls::Error> {
         loop {
@@ -73,24 +167,8 @@ impl Handshake {
         }
     }
 
-    /// Takes the keys; rustls ends here.
-    pub(super) fn finish(self) -> Result<Finished, rustls::Error> {
-        let Handshake { connection, resolver, incoming, seen, .. } = self;
-        if seen != 0 {
-            // A part of a handshake message came in the same record as Finished.
-            return Err(rustls::Error::General("handshake data follows Finished in its record".into()));
-        }
-        let server_name = resolver.name.get().cloned();
-        let client_certificate = connection.peer_certificates().and_then(|chain| chain.first()).map(|leaf| leaf.clone().into_owned());
-        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        let (secrets, rest) = connection.dangerous_into_kernel_connection()?;
-        let keys = Keys::new(rest.protocol_version(), &secrets)
-            .ok_or_else(|| rustls::Error::General("the negotiated suite is not one of ours".into()))?;
-        Ok(Finished { keys, server_name, client_certificate, resumed, early: incoming })
-    }
-
     fn process(&mut self, seen: usize) -> Result<Processed, rustls::Error> {
-        let UnbufferedStatus { discard, state } = self.connection.process_tls_records(&mut self.incoming[..seen]);
+        let UnbufferedStatus { discard, state } = self.side.process(&mut self.incoming[..seen]);
         let processed = match state? {
             ConnectionState::EncodeTlsData(data) => encode(data, &mut self.outgoing).map(|()| Processed::Again),
             ConnectionState::TransmitTlsData(transmit) => {
@@ -133,8 +211,8 @@ impl Handshake {
     /// After an error rustls has its alert queued and gives it out first. It must not be asked for more: it would
     /// go on with the message that it refused.
     fn encode_alert(&mut self) {
-        while self.connection.wants_write() {
-            let Ok(ConnectionState::EncodeTlsData(data)) = self.connection.process_tls_records(&mut []).state else { return };
+        while self.side.wants_write() {
+            let Ok(ConnectionState::EncodeTlsData(data)) = self.side.process(&mut []).state else { return };
             if encode(data, &mut self.outgoing).is_err() {
                 return;
             }

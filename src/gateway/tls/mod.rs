@@ -2,12 +2,14 @@
 //!
 //! In: an accepted socket. Out: a [`WireStream`] for hyper, which can be taken apart into a socket, a [`Wire`]
 //! (about a hundred bytes, plain data) and what was [`Received`] but not read yet; a lot thread seals an answer
-//! with the `Wire` alone. Reading order: `acceptor` (an accepted socket → a stream), `handshake` (driving
+//! with the `Wire` alone. Reading order: `acceptor` (an accepted socket → a stream), `connector`
+//! (the other end, for simulated devices), `handshake` (driving
 //! rustls), `certificates` (files → configuration), `wire` (keys without a socket), `record` (one record,
 //! sealed or opened), `received`, `stream`. No HTTP here, and no clock: time-outs are the caller's.
 
 mod acceptor;
 mod certificates;
+mod connector;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -22,6 +24,7 @@ mod wire;
 pub use acceptor::InMemory;
 pub use acceptor::{AcceptError, Accepted, Acceptor};
 pub use certificates::CertificateError;
+pub use connector::{ConnectError, connect};
 pub use error::RecordError;
 pub use received::{RECEIVED_BYTES_MAX, Received};
 pub use record::Keys;

@@ -112,7 +112,8 @@ impl Received {
     }
 
     /// Opens the whole records that wait, until a record's worth of plaintext is unread or the peer has closed.
-    pub(super) fn open(&mut self, keys: &mut Keys, cipher: &LessSafeKey) -> Result<(), RecordError> {
+    /// `take_message` gets what a server sends to a device beside data.
+    pub(super) fn open(&mut self, keys: &mut Keys, cipher: &LessSafeKey, mut take_message: impl FnMut(&[u8])) -> Result<(), RecordError> {
         let Some(buffer) = &mut self.0 else { return Ok(()) };
         while !keys.peer_closed && buffer.plaintext.len() < FRAGMENT_BYTES_MAX {
             let waiting = &mut buffer.bytes[buffer.ciphertext..];
@@ -120,8 +121,10 @@ impl Received {
             let Some(record) = length.and_then(|length| waiting.get_mut(..length)) else { return Ok(()) };
             let start = buffer.ciphertext;
             let record_bytes = record.len();
-            if let Opened::Data(content) = keys.open(cipher, record)? {
-                buffer.append_plaintext(start + content.start..start + content.end);
+            match keys.open(cipher, record)? {
+                Opened::Data(content) => buffer.append_plaintext(start + content.start..start + content.end),
+                Opened::Handshake(content) => take_message(&record[content]),
+                Opened::Close => {}
             }
             buffer.ciphertext += record_bytes;
         }

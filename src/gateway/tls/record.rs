@@ -30,6 +30,8 @@ pub struct Keys {
     pub(super) peer_closed: bool,
     /// A record could not be accepted: no further one is opened.
     failed: bool,
+    /// We are the device: the server's handshake messages after the handshake are tickets, and not an error.
+    is_device: bool,
 }
 
 /// 32 bytes of key are room for the longest; AES-128 uses the first 16. The sequence needs no 64 bits,
@@ -48,6 +50,8 @@ pub(super) enum Opened {
     Data(Range<usize>),
     /// close_notify.
     Close,
+    /// Only for a device: a handshake message, or a part of one, at this place: session tickets, as a rule.
+    Handshake(Range<usize>),
 }
 
 impl Keys {
@@ -56,14 +60,20 @@ impl Keys {
         let suite = Suite::of(version, &secrets.tx.1)?;
         let send = Direction::new(secrets.tx.0, &secrets.tx.1)?;
         let receive = Direction::new(secrets.rx.0, &secrets.rx.1)?;
-        Some(Keys { send, receive, suite, empty_records: 0, ended: false, peer_closed: false, failed: false })
+        Some(Keys { send, receive, suite, empty_records: 0, ended: false, peer_closed: false, failed: false, is_device: false })
+    }
+
+    /// The same keys in the hands of a device.
+    pub(super) fn of_device(mut self) -> Self {
+        self.is_device = true;
+        self
     }
 
     /// Keys that everybody knows, for tests and fuzzing: what one side of a pair seals, the other opens.
     pub(super) fn known(suite: Suite, is_device: bool, sequence: u32) -> Self {
         let direction = |byte| Direction { key: [byte; 32], iv: [!byte; 12], sequence };
         let (send, receive) = if is_device { (direction(1), direction(2)) } else { (direction(2), direction(1)) };
-        Keys { send, receive, suite, empty_records: 0, ended: false, peer_closed: false, failed: false }
+        Keys { send, receive, suite, empty_records: 0, ended: false, peer_closed: false, failed: false, is_device: false }
     }
 
     /// Everything that has to be wiped.
@@ -232,6 +242,8 @@ impl Keys {
             // Each handshake message ends the connection and its first byte says how, so a message that is
             // split over records need not be put together.
             (HANDSHAKE, [KEY_UPDATE, ..]) if self.suite.is_tls13() => Err(RecordError::KeyUpdate),
+            // TLS 1.2 has one message for a device there, the wish for another handshake, and it may be ignored.
+            (HANDSHAKE, _) if self.is_device => Ok(Opened::Handshake(content)),
             (HANDSHAKE, [CLIENT_HELLO, ..]) if !self.suite.is_tls13() => Err(RecordError::Renegotiation),
             _ => Err(RecordError::UnexpectedMessage),
         }

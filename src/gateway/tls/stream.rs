@@ -10,6 +10,7 @@ use aws_lc_rs::aead::LessSafeKey;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::connector::Tickets;
 use super::error::RecordError;
 use super::received::Received;
 use super::record::{FRAGMENT_BYTES_MAX, Keys, RECORD_BYTES_MAX};
@@ -32,6 +33,8 @@ pub struct WireStream {
     at_end: bool,
     /// A write failed or a record was refused: the peer cannot know what it missed, so nothing more is sent.
     broken: bool,
+    /// On the device's side: takes the session tickets that the server sends.
+    tickets: Option<Box<Tickets>>,
     /// A record was refused while good plaintext before it is unread: reading gives that first.
     refused: Option<RecordError>,
 }
@@ -56,7 +59,24 @@ impl WireStream {
 
     /// Puts a connection together that was taken apart.
     pub fn from_parts(stream: TcpStream, wire: Wire, received: Received) -> Self {
-        WireStream { stream, wire, ciphers: None, received, sealed: Vec::new(), sent: 0, at_end: false, broken: false, refused: None }
+        WireStream {
+            stream,
+            wire,
+            ciphers: None,
+            received,
+            sealed: Vec::new(),
+            sent: 0,
+            at_end: false,
+            broken: false,
+            tickets: None,
+            refused: None,
+        }
+    }
+
+    /// The same, on the device's side.
+    pub(super) fn with_tickets(mut self, tickets: Tickets) -> Self {
+        self.tickets = Some(Box::new(tickets));
+        self
     }
 
     /// Takes the connection apart, memory given back. `None`, and the connection is closed, when something sealed
@@ -117,7 +137,9 @@ impl WireStream {
         }
         if !keys.peer_closed && !self.received.ciphertext().is_empty() {
             let ciphers = self.ciphers.get_or_insert_with(|| Ciphers::new(keys));
-            match self.received.open(keys, &ciphers.receive) {
+            let tickets = &mut self.tickets;
+            let take = |message: &[u8]| tickets.iter_mut().for_each(|tickets| tickets.take(message));
+            match self.received.open(keys, &ciphers.receive, take) {
                 Err(error) if self.received.plaintext().is_empty() => return Err(error),
                 Err(error) => self.refused = Some(error),
                 Ok(()) => {}

@@ -17,7 +17,7 @@ use super::body::Body;
 use super::faults::Fault;
 use super::record::Recorded;
 use super::shared::{Shared, Who};
-use super::{folders, ping, small, sync};
+use super::{folders, ping, policy, small, sync};
 use crate::logic::eas::{Command, Request as EasRequest};
 use crate::logic::wbxml::{Elements, Limits, Step};
 
@@ -129,8 +129,17 @@ fn wanted(head: &Parts) -> Wanted {
 }
 
 async fn answer(shared: &Arc<Shared>, head: &Parts, wanted: Wanted, body: Bytes) -> Response<Body> {
-    let user = match &wanted {
+    let _worker = match &wanted {
         Wanted::Refused(status) => return respond(shared, Answer::status(*status)),
+        // Short, but a worker must be there to do it.
+        Wanted::Options | Wanted::Autodiscover => match shared.workers.take().await {
+            Ok(permit) => Some(permit),
+            Err(_) => return turned_away(shared),
+        },
+        // Takes one of its own: it keeps it when the device is gone.
+        Wanted::Command(_) => None,
+    };
+    let user = match &wanted {
         Wanted::Options if !shared.options.options_asks_password => String::new(),
         _ => match user(shared, &head.headers) {
             Some(user) => user,
@@ -141,8 +150,9 @@ async fn answer(shared: &Arc<Shared>, head: &Parts, wanted: Wanted, body: Bytes)
         Wanted::Options => options(shared),
         Wanted::Autodiscover => {
             shared.records.autodiscovers.fetch_add(1, Ordering::Relaxed);
+            let scheme = if shared.options.tls.is_some() { "https" } else { "http" };
             let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-            respond(shared, small::autodiscover(&user, &format!("http://{host}{PATH}")))
+            respond(shared, small::autodiscover(&user, &format!("{scheme}://{host}{PATH}")))
         }
         Wanted::Refused(status) => respond(shared, Answer::status(status)),
         Wanted::Command(request) => {
@@ -160,6 +170,11 @@ fn user(shared: &Shared, headers: &HeaderMap) -> Option<String> {
     let credential = String::from_utf8(credential).ok()?;
     let (user, password) = credential.split_once(':')?;
     (!user.is_empty() && password == shared.options.password).then(|| user.to_owned())
+}
+
+fn turned_away(shared: &Shared) -> Response<Body> {
+    shared.records.turned_away.fetch_add(1, Ordering::Relaxed);
+    respond(shared, Answer::html(503))
 }
 
 fn unauthorized(shared: &Shared) -> Response<Body> {
@@ -212,12 +227,16 @@ async fn work(shared: Arc<Shared>, user: String, request: EasRequest, body: Byte
 }
 
 async fn dispatch(shared: &Shared, who: &Who, command: Command, request: &EasRequest, body: &[u8]) -> Answer {
+    if let Some(demand) = policy::demand(shared, who, command, request.policy_key) {
+        return demand;
+    }
     match command {
         Command::Ping => ping::answer(shared, who, body).await,
         Command::Sync => sync::answer(shared, who, body).await,
         Command::FolderSync => folders::sync(shared, who, body),
         Command::FolderCreate | Command::FolderUpdate | Command::FolderDelete => folders::edit(shared, who, command, body),
         Command::Settings => small::settings(body),
+        Command::Provision if shared.options.wants_policy => policy::provision(shared, who, body),
         Command::Provision => small::provision(body),
         Command::GetItemEstimate => small::estimate(shared, who, body),
         Command::SendMail | Command::SmartForward | Command::SmartReply => small::send_mail(who, command, body),

@@ -1,5 +1,6 @@
 //! How each kind of backend behaves where they differ (read from their sources; versions of 2024).
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hasher as _};
 
 use super::{CasOptions, Kind};
@@ -165,6 +166,25 @@ impl Manners {
             format!("{{{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}}}{key}", low >> 48, low & 0xFFFF_FFFF_FFFF)
         } else {
             key.to_string()
+        }
+    }
+}
+
+/// For operators: how it holds.
+impl fmt::Display for Manners {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.holds_worker { "a held Ping keeps a worker" } else { "a held Ping keeps no worker" })?;
+        match self.poll_s {
+            Some(poll_s) => write!(formatter, "; changes are looked for every {poll_s} s")?,
+            None => formatter.write_str("; changes are noticed at once")?,
+        }
+        match (self.heartbeat_min_s.max(1), self.heartbeat_max_s) {
+            (min_s, u32::MAX) => write!(formatter, "; heartbeats from {min_s} s"),
+            (min_s, max_s) => write!(formatter, "; heartbeats {min_s} to {max_s} s"),
+        }?;
+        match self.over {
+            Over::HoldFirst => write!(formatter, ", longer ones are held for {} s and then refused", self.heartbeat_max_s),
+            Over::AtOnce => Ok(()),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! and counters of what it was asked. Users need not be made: any name with the right password has a mailbox with the
 //! usual folders.
 //!
-//! A request comes in at `http`, waits for one of the workers (`shared`), is done by the file of its command, and may wait
+//! A connection comes in at `listen`, a request at `http`; it waits for one of the `workers`, is done by the file of its command, and may wait
 //! in `held`. What the kinds do differently is one table, `manners`. Everything else is `mailbox`.
 
 mod body;
@@ -12,28 +12,32 @@ mod faults;
 mod folders;
 mod held;
 mod http;
+mod listen;
 mod mailbox;
 mod manners;
 mod ping;
+mod policy;
 mod record;
 mod shared;
 mod small;
 mod sync;
 mod sync_request;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::faults::{Fault, FaultRule};
+use self::listen::Door;
 pub use self::record::Recorded;
 use self::shared::{Shared, Who};
+pub use self::workers::Waits;
 use crate::config::BackendKind;
 use crate::logic::eas::{Command, Version};
 
@@ -45,6 +49,8 @@ pub type Kind = BackendKind;
 pub struct CasOptions {
     /// Where it listens; port 0: any free one.
     pub bind: SocketAddr,
+    /// HTTPS with this; `None`: plain HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
     /// What it stands for.
     pub kind: Kind,
     /// The domain of users without one; `hew`, `X\hew` and `hew@domain` are one mailbox.
@@ -53,6 +59,8 @@ pub struct CasOptions {
     pub password: String,
     /// Whether OPTIONS needs the password.
     pub options_asks_password: bool,
+    /// Whether devices must take a policy (Provision) before they are answered anything else.
+    pub wants_policy: bool,
     /// Requests served at once; a held one counts as long as it is held (except for Exchange).
     pub workers: usize,
     /// Requests that wait for a worker; more get 503.
@@ -73,10 +81,12 @@ impl Default for CasOptions {
     fn default() -> Self {
         CasOptions {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             kind: Kind::Other,
             domain: "example.org".into(),
             password: "test".into(),
             options_asks_password: true,
+            wants_policy: false,
             workers: usize::MAX,
             queue_max: usize::MAX,
             heartbeat_min_s: None,
@@ -107,14 +117,6 @@ pub struct Cas {
     connections: watch::Sender<Door>,
 }
 
-/// What happens to connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Door {
-    Open,
-    /// New ones are reset.
-    Refusing,
-}
-
 impl Cas {
     /// Starts one.
     ///
@@ -125,7 +127,7 @@ impl Cas {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::new(options));
         let connections = watch::Sender::new(Door::Open);
-        tokio::spawn(accept(listener, shared.clone(), connections.subscribe()));
+        tokio::spawn(listen::accept(listener, shared.clone(), connections.subscribe()));
         Ok(Cas { shared, address, connections })
     }
 
@@ -136,7 +138,8 @@ impl Cas {
 
     /// Its base address, for `backend.url`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.shared.options.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Puts a new item into a folder, by the folder's name ("Inbox", "Calendar"), and wakes who waits for it.
@@ -258,6 +261,16 @@ impl Cas {
         self.shared.workers.queued()
     }
 
+    /// How long requests waited for a worker since this was last asked; those that still wait count each time.
+    pub fn take_waits(&self) -> Waits {
+        self.shared.workers.take_waits()
+    }
+
+    /// What heartbeats it takes and how it looks for changes, in words.
+    pub fn manner(&self) -> String {
+        self.shared.manners.to_string()
+    }
+
     /// The last requests as they came, oldest first (see [`CasOptions::record_max`]).
     pub fn recorded(&self) -> Vec<Recorded> {
         self.shared.records.last()
@@ -271,45 +284,5 @@ impl Cas {
     /// Resets new connections (true) or takes them again; those that are there stay.
     pub fn refuse_connections(&self, refuse: bool) {
         self.connections.send_replace(if refuse { Door::Refusing } else { Door::Open });
-    }
-}
-
-/// Takes connections until the stand-in is dropped.
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut door: watch::Receiver<Door>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            // The sender never says anything that ends us but by going away.
-            gone = door.changed() => if gone.is_err() { return } else { continue },
-        };
-        let Ok((stream, _)) = accepted else {
-            // Out of file descriptors: others must close theirs first.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        if *door.borrow() == Door::Refusing {
-            reset(stream);
-        } else {
-            tokio::spawn(connection(stream, shared.clone(), door.clone()));
-        }
-    }
-}
-
-/// Closes with a reset.
-fn reset(stream: TcpStream) {
-    // If it does not work the connection is closed the ordinary way, which is a refusal too.
-    let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-}
-
-/// Serves one connection until it, or the stand-in, ends.
-async fn connection(stream: TcpStream, shared: Arc<Shared>, mut door: watch::Receiver<Door>) {
-    // Only costs latency if it fails.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| http::serve(shared.clone(), request));
-    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        // Errors are the other side's business: it sees a closed connection.
-        _ = serving => {}
-        () = async { while door.changed().await.is_ok() {} } => {}
     }
 }

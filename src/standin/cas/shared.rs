@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::faults::Faults;
 use super::mailbox::{Folder, Mailbox};
 use super::manners::{self, Manners};
 use super::record::Records;
+use super::workers::Workers;
 use super::{CasOptions, ItemId};
 use crate::logic::eas::Version;
 
@@ -118,69 +117,5 @@ impl AtOnce {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// As many requests as there are workers are served at once; some more wait; the rest is turned away.
-#[derive(Debug)]
-pub(super) struct Workers {
-    free: Arc<Semaphore>,
-    count: usize,
-    queue_max: usize,
-    queued: AtomicUsize,
-    busy_max: AtomicUsize,
-}
-
-/// The queue is full.
-#[derive(Debug)]
-pub(super) struct QueueFull;
-
-impl Workers {
-    fn new(count: usize, queue_max: usize) -> Self {
-        let count = count.min(Semaphore::MAX_PERMITS);
-        Workers { free: Arc::new(Semaphore::new(count)), count, queue_max, queued: AtomicUsize::new(0), busy_max: AtomicUsize::new(0) }
-    }
-
-    /// A worker, in the order of asking; it is free again when the permit is dropped.
-    pub(super) async fn take(&self) -> Result<OwnedSemaphorePermit, QueueFull> {
-        let permit = match self.free.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let place = Place::take(&self.queued, self.queue_max)?;
-                let permit = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
-                drop(place);
-                permit
-            }
-        };
-        self.busy_max.fetch_max(self.busy(), Ordering::Relaxed);
-        Ok(permit)
-    }
-
-    pub(super) fn busy(&self) -> usize {
-        self.count - self.free.available_permits()
-    }
-
-    pub(super) fn busy_max(&self) -> usize {
-        self.busy_max.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn queued(&self) -> usize {
-        self.queued.load(Ordering::Relaxed)
-    }
-}
-
-/// A place in the queue, given back however waiting ends.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(queued: &'a AtomicUsize, max: usize) -> Result<Self, QueueFull> {
-        let taken = queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1));
-        taken.map(|_| Place(queued)).map_err(|_| QueueFull)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

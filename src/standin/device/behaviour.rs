@@ -1,12 +1,12 @@
-//! What phones do: log in, synchronise, Ping, synchronise what changed, Ping again.
+//! How devices differ, and what there is to be told about them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
-
+use super::heartbeat::{Adaptation, AfterCut};
+use super::life::{Life, Waiting};
 use super::{Device, DeviceError};
-use crate::logic::eas::{ClassSet, Command, FolderId, PingAnswer};
+use crate::logic::eas::ClassSet;
 use crate::standin::cas::ItemId;
 
 /// A Ping that has had no answer for this long counts as held: whatever can be answered at once has been by then.
@@ -15,21 +15,27 @@ pub const HELD_AFTER: Duration = Duration::from_millis(250);
 /// What happened to a device.
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// It begins to connect.
+    Connecting,
     /// A connection was made, handshake included.
     Connected,
-    /// A Ping is on its way.
+    /// So many exchanges are over.
+    Exchanged(u32),
+    /// A Ping, or a hanging Sync, is on its way.
     PingSent,
     /// It has had no answer for [`HELD_AFTER`].
     Held,
     /// It was answered.
     PingAnswered {
-        /// With this Status.
+        /// With this Status; a hanging Sync counts as 1 when nothing changed, and as 2 when something did.
         status: u8,
         /// When the answer had been read.
         at: Instant,
         /// How long after it was sent.
         after: Duration,
     },
+    /// The Inbox was brought in step by an exchange that began at this moment.
+    InStep(Instant),
     /// An item was fetched by a Sync.
     Fetched(ItemId),
     /// Something failed; the device tries again. A held Ping is not held any more.
@@ -42,11 +48,25 @@ pub trait Observer: Send + Sync {
     fn note(&self, device: usize, event: Event<'_>);
 }
 
+/// How a device waits for changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WaitsBy {
+    /// With Ping.
+    #[default]
+    Ping,
+    /// With a Sync that the server holds (12.1 and later).
+    Sync,
+}
+
 /// How a device behaves.
 #[derive(Debug, Clone)]
 pub struct Behaviour {
-    /// The heartbeat it asks for, in seconds; it takes what Status 5 says instead.
+    /// The heartbeat it asks for first, in seconds; it takes what Status 5 says instead.
     pub heartbeat_s: u32,
+    /// How it changes it; `None`: not at all.
+    pub adapts: Option<Adaptation>,
+    /// How it waits.
+    pub waits_by: WaitsBy,
     /// It watches folders of these classes.
     pub classes: ClassSet,
     /// How many folders it watches at most; Inbox first, as servers list it.
@@ -63,6 +83,8 @@ impl Default for Behaviour {
     fn default() -> Self {
         Behaviour {
             heartbeat_s: 900,
+            adapts: None,
+            waits_by: WaitsBy::Ping,
             classes: ClassSet::ALL,
             folders_max: 200,
             asks_options: true,
@@ -72,149 +94,44 @@ impl Default for Behaviour {
     }
 }
 
-/// What a device remembers between two steps.
-struct Run {
-    device: Device,
-    number: usize,
-    observer: Arc<dyn Observer>,
-    heartbeat_s: u32,
-    folders_max: usize,
-    /// Folders to Sync before the next Ping.
-    due: Vec<FolderId>,
-    /// The server has heartbeat and folders of this device.
-    has_told: bool,
-    needs: Needs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Needs {
-    Login,
-    Folders,
-    Nothing,
-}
-
-impl Run {
-    async fn connect(&mut self) -> Result<(), DeviceError> {
-        if !self.device.is_connected() {
-            self.device.connect().await?;
-            self.observer.note(self.number, Event::Connected);
-        }
-        Ok(())
-    }
-}
-
 impl Behaviour {
-    /// Does so for ever; drop the future to stop.
+    /// AOSP Android, 2009 to 2014.
+    pub fn android_old() -> Self {
+        let adapts = Adaptation { min_s: 290, max_s: 1_010, step_s: 180, successes: 1, after_cut: AfterCut::StepDownForGood };
+        Behaviour { heartbeat_s: 470, adapts: Some(adapts), ..Behaviour::default() }
+    }
+
+    /// AOSP Android since 2014.
+    pub fn android_new() -> Self {
+        let adapts = Adaptation { min_s: 480, max_s: 1_680, step_s: 300, successes: 1, after_cut: AfterCut::StepDown };
+        Behaviour { heartbeat_s: 480, adapts: Some(adapts), ..Behaviour::default() }
+    }
+
+    /// Windows Mobile 5 and 6. How many successes it waits for, and its bounds, were up to who sold it: these are usual.
+    pub fn windows_mobile() -> Self {
+        let adapts = Adaptation { min_s: 480, max_s: 1_680, step_s: 300, successes: 3, after_cut: AfterCut::BackOrMinimum };
+        Behaviour { heartbeat_s: 480, adapts: Some(adapts), repeats_empty: true, ..Behaviour::default() }
+    }
+
+    /// iOS. Its rule is not published; it is seen to ask for up to an hour, and to come down where that does not last.
+    pub fn ios() -> Self {
+        let adapts = Adaptation { min_s: 480, max_s: 3_540, step_s: 300, successes: 1, after_cut: AfterCut::StepDown };
+        Behaviour { heartbeat_s: 480, adapts: Some(adapts), ..Behaviour::default() }
+    }
+
+    /// Outlook: waits with a hanging Sync, always for as long.
+    pub fn outlook() -> Self {
+        Behaviour { heartbeat_s: 900, waits_by: WaitsBy::Sync, ..Behaviour::default() }
+    }
+
+    /// Does so for ever, in one task; drop the future to stop.
     pub async fn run(&self, device: Device, number: usize, observer: Arc<dyn Observer>) {
-        let mut run = Run {
-            device,
-            number,
-            observer,
-            heartbeat_s: self.heartbeat_s,
-            folders_max: self.folders_max,
-            due: Vec::new(),
-            has_told: false,
-            needs: if self.asks_options { Needs::Login } else { Needs::Folders },
-        };
-        let mut pause = self.backoff.0;
+        let mut life = Life::new(device, Arc::new(self.clone()), number);
         loop {
-            match self.step(&mut run).await {
-                Ok(()) => pause = self.backoff.0,
-                Err(error) => {
-                    run.device.disconnect();
-                    run.observer.note(run.number, Event::Failed(&error));
-                    Box::pin(sleep(spread(pause, number))).await;
-                    pause = (pause * 2).min(self.backoff.1);
-                }
+            match life.go(&*observer).await {
+                Waiting::Answer { .. } => life.wait(&*observer).await,
+                Waiting::Rest(pause) => Box::pin(tokio::time::sleep(pause)).await,
             }
         }
     }
-
-    /// Catches up with everything, then one Ping.
-    async fn step(&self, run: &mut Run) -> Result<(), DeviceError> {
-        // Boxed: rare and large, and the Ping is what a device spends its life in.
-        run.connect().await?;
-        Box::pin(self.catch_up(run)).await?;
-        // Again, so that the time until the Ping is held is not spent on a handshake.
-        run.connect().await?;
-        let answer = self.ping(run).await?;
-        run.has_told = !matches!(answer, PingAnswer::MissingParameters);
-        match answer {
-            PingAnswer::Expired | PingAnswer::MissingParameters => {}
-            PingAnswer::Changes(folders) => run.due = folders,
-            PingAnswer::HeartbeatOutOfRange { heartbeat_s } => {
-                run.heartbeat_s = heartbeat_s;
-                run.has_told = false;
-            }
-            PingAnswer::TooManyFolders { max } => {
-                run.folders_max = max as usize;
-                run.has_told = false;
-            }
-            PingAnswer::HierarchyChanged => run.needs = Needs::Folders,
-            other => return Err(DeviceError::Status(Command::Ping, other.status().into())),
-        }
-        Ok(())
-    }
-
-    async fn catch_up(&self, run: &mut Run) -> Result<(), DeviceError> {
-        if run.needs == Needs::Login {
-            run.device.options().await?;
-            run.needs = Needs::Folders;
-        }
-        if run.needs == Needs::Folders {
-            let answer = run.device.folder_sync().await?;
-            if answer.status != 1 {
-                return Err(DeviceError::Status(Command::FolderSync, answer.status));
-            }
-            let is_new = |id: &FolderId| run.device.folders.iter().any(|folder| folder.id == *id && &*folder.key == "0");
-            run.due.extend(self.watched(run).into_iter().filter(|id| is_new(id)));
-            run.has_told = false;
-            run.needs = Needs::Nothing;
-        }
-        while let Some(folder) = run.due.last().cloned() {
-            let answer = run.device.sync_all(&folder).await?;
-            answer.items().for_each(|item| run.observer.note(run.number, Event::Fetched(item)));
-            run.due.pop();
-        }
-        run.due = Vec::new();
-        Ok(())
-    }
-
-    fn watched(&self, run: &Run) -> Vec<FolderId> {
-        let watched = run.device.folders.iter().filter(|folder| folder.class().is_some_and(|class| self.classes.contains(class)));
-        watched.take(run.folders_max).map(|folder| folder.id.clone()).collect()
-    }
-
-    async fn ping(&self, run: &mut Run) -> Result<PingAnswer, DeviceError> {
-        let says_nothing = self.repeats_empty && run.has_told;
-        let folders = (!says_nothing).then(|| self.watched(run));
-        let heartbeat_s = (!says_nothing).then_some(run.heartbeat_s);
-        let waits = Duration::from_secs(run.heartbeat_s.into());
-        let (observer, number) = (&*run.observer, run.number);
-        let sent_at = Instant::now();
-        let is_sent = || observer.note(number, Event::PingSent);
-        // Pinned once: each move of a future into another doubles what a waiting device weighs.
-        let mut asking = std::pin::pin!(run.device.ping(heartbeat_s, folders.as_deref(), waits, is_sent));
-        let early = tokio::select! {
-            answer = &mut asking => Some(answer),
-            () = sleep(HELD_AFTER) => None,
-        };
-        let answer = match early {
-            Some(answer) => answer,
-            None => {
-                observer.note(number, Event::Held);
-                asking.await
-            }
-        }?;
-        let at = Instant::now();
-        observer.note(number, Event::PingAnswered { status: answer.status(), at, after: at - sent_at });
-        Ok(answer)
-    }
-}
-
-/// Up to half more, differently for each device, so that a thousand failures do not become a thousand attempts at once.
-fn spread(pause: Duration, number: usize) -> Duration {
-    // Fibonacci hashing: spreads consecutive numbers evenly.
-    let share = (number as u32).wrapping_mul(2_654_435_769) >> 22;
-    pause + pause * share / 2_048
 }

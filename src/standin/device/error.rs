@@ -11,7 +11,7 @@ pub enum DeviceError {
     /// No connection.
     Connect(io::Error),
     /// The TLS handshake failed.
-    Tls(io::Error),
+    Tls(rustls::Error),
     /// The connection broke.
     Broken(io::Error),
     /// No answer in time.

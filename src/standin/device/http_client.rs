@@ -41,14 +41,19 @@ pub async fn exchange<S>(stream: &mut S, request: Vec<u8>, is_sent: impl FnOnce(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream.write_all(&request).await?;
-    drop(request);
-    stream.flush().await?;
+    send(stream, request).await?;
     is_sent();
     read_answer(stream).await
 }
 
-async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<HttpAnswer> {
+/// Sends a request.
+pub(super) async fn send<S: AsyncWrite + Unpin>(stream: &mut S, request: Vec<u8>) -> io::Result<()> {
+    stream.write_all(&request).await?;
+    stream.flush().await
+}
+
+/// Reads the answer of what was sent.
+pub(super) async fn read_answer<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<HttpAnswer> {
     let mut input = Vec::new();
     let head_end = loop {
         if let Some(end) = find(&input, b"\r\n\r\n") {

@@ -1,16 +1,21 @@
 //! A simulated device: a phone's side of the protocol, over TLS or plain TCP.
 //!
 //! [`Device`] does one thing at a time, as told. [`Behaviour`] is what phones do with it: log in, synchronise, Ping, synchronise
-//! what changed, Ping again, for ever. Thousands of devices fit in a process: between two pieces of an answer a device is its
-//! connection and a few hundred bytes.
+//! what changed, Ping again, for ever; [`Life`] is one device doing so, step by step. While it waits for an answer it can be taken
+//! apart into its socket, its keys and a few hundred bytes ([`Dormant`]), so that tens of thousands fit in a process.
 
 mod answers;
 mod behaviour;
 mod error;
+mod heartbeat;
 pub mod http_client;
+mod life;
+mod packed;
+mod provision;
 mod query;
 mod requests;
 mod stream;
+mod waiting;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,12 +26,15 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 pub use self::answers::{FolderSyncAnswer, OptionsAnswer, ServerFolder, SyncAnswer};
-pub use self::behaviour::{Behaviour, Event, HELD_AFTER, Observer};
+pub use self::behaviour::{Behaviour, Event, HELD_AFTER, Observer, WaitsBy};
 pub use self::error::DeviceError;
+pub use self::heartbeat::{Adaptation, AfterCut};
 pub use self::http_client::HttpAnswer;
+pub use self::life::{Life, Waiting};
+pub use self::packed::{Dormant, NotPacked};
 pub use self::requests::SyncWish;
-use self::requests::sync_body;
-use self::stream::Stream;
+use self::requests::{Collection, sync_body};
+use crate::gateway::tls::{RecordError, WireStream};
 use crate::logic::eas::{Class, Command, FolderId, PingAnswer, PingFolder, PingRequest, Version};
 use crate::logic::wbxml::{Writer, folder_hierarchy as fh};
 
@@ -100,9 +108,17 @@ pub struct Device {
     options: Arc<DeviceOptions>,
     user: Box<str>,
     id: Box<str>,
+    /// Instead of everybody's.
+    password: Option<Box<str>>,
     source: Option<IpAddr>,
-    stream: Option<Stream>,
+    stream: Option<WireStream>,
+    /// What it speaks: what it would like to, or the latest before that which the server knows.
+    version: Version,
     hierarchy_key: Box<str>,
+    /// The server said to stay away so long, in its last answer.
+    retry_after: Option<Duration>,
+    /// Answers it has read, since somebody last asked.
+    exchanges: u32,
     /// Sent along when set.
     pub policy_key: Option<u32>,
     /// What FolderSync brought.
@@ -113,12 +129,16 @@ impl Device {
     /// A device that has not connected yet.
     pub fn new(options: Arc<DeviceOptions>, user: &str, id: &str) -> Self {
         Device {
+            version: options.version,
             options,
             user: user.into(),
             id: id.into(),
+            password: None,
             source: None,
             stream: None,
             hierarchy_key: "0".into(),
+            retry_after: None,
+            exchanges: 0,
             policy_key: None,
             folders: Vec::new(),
         }
@@ -127,6 +147,12 @@ impl Device {
     /// Connects from that address from now on.
     pub fn from_source(mut self, source: IpAddr) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Shows that password instead of everybody's.
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(password.into());
         self
     }
 
@@ -162,7 +188,7 @@ impl Device {
         self.stream = None;
     }
 
-    /// Asks what the server can do.
+    /// Asks what the server can do, and speaks the latest version that both know from then on.
     ///
     /// # Errors
     /// See [`DeviceError`]; all statuses but 200 are one.
@@ -173,7 +199,10 @@ impl Device {
             let value = answer.header(name).unwrap_or_default();
             value.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
         };
-        Ok(OptionsAnswer { versions: list("ms-asprotocolversions"), commands: list("ms-asprotocolcommands") })
+        let answer = OptionsAnswer { versions: list("ms-asprotocolversions"), commands: list("ms-asprotocolcommands") };
+        let known = answer.versions.iter().filter_map(|name| name.parse::<Version>().ok());
+        self.version = known.filter(|&version| version <= self.options.version).max().unwrap_or(self.options.version);
+        Ok(answer)
     }
 
     /// Fetches the folder list, or what changed in it, into [`Device::folders`].
@@ -219,7 +248,7 @@ impl Device {
     /// See [`DeviceError`]; Statuses other than 1 are in the answer.
     pub async fn sync(&mut self, folder: &FolderId, wish: &SyncWish) -> Result<SyncAnswer, DeviceError> {
         let key = self.folders.iter().find(|known| known.id == *folder).map_or("0", |known| &known.key);
-        let body = sync_body(self.options.version, folder, key, wish);
+        let body = sync_body(self.version, &[Collection { id: folder, class: self.class_of(folder), key }], wish);
         let timeout = wish.heartbeat_s.map(|seconds| Duration::from_secs(seconds.into()) + AFTER_HEARTBEAT);
         let timeout = timeout.unwrap_or(self.options.answer_timeout);
         let request = self.request(Command::Sync, &body, None);
@@ -227,14 +256,18 @@ impl Device {
         let answers = answers::sync(&answer.body)?;
         let unchanged = SyncAnswer { status: 1, folder: folder.to_string(), ..SyncAnswer::default() };
         let answer = answers.into_iter().next().unwrap_or(unchanged);
-        if let Some(known) = self.folders.iter_mut().find(|known| known.id == *folder) {
-            match answer.status {
-                1 if !answer.key.is_empty() => known.key = answer.key.as_str().into(),
-                3 => known.key = "0".into(),
-                _ => {}
-            }
+        match answer.status {
+            1 if !answer.key.is_empty() => self.set_key(folder.as_str(), &answer.key),
+            3 => self.set_key(folder.as_str(), "0"),
+            _ => {}
         }
         Ok(answer)
+    }
+
+    fn set_key(&mut self, folder: &str, key: &str) {
+        if let Some(known) = self.folders.iter_mut().find(|known| known.id.as_str() == folder) {
+            known.key = key.into();
+        }
     }
 
     /// Syncs a folder until there is no more: from key 0 on if need be. The answers are added up.
@@ -315,19 +348,38 @@ impl Device {
         self.exchange(request, self.options.answer_timeout, || {}).await
     }
 
-    /// One request and its answer. After an error the connection is gone.
+    /// One request and its answer. After an error, or when the future is dropped, the connection is gone.
     async fn exchange(&mut self, request: Vec<u8>, timeout: Duration, is_sent: impl FnOnce()) -> Result<HttpAnswer, DeviceError> {
         self.connect().await?;
-        let mut stream = self.stream.take().expect("just connected");
-        let answered = tokio::time::timeout(timeout, http_client::exchange(&mut stream, request, is_sent)).await;
-        let answer = match answered {
-            Err(_) => return Err(DeviceError::Timeout),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_none() => {
+        let both = async {
+            self.send(request).await?;
+            is_sent();
+            self.receive().await
+        };
+        tokio::time::timeout(timeout, both).await.unwrap_or(Err(DeviceError::Timeout))
+    }
+
+    /// Sends a request on the connection there is.
+    async fn send(&mut self, request: Vec<u8>) -> Result<(), DeviceError> {
+        let mut stream = self.stream.take().ok_or_else(not_connected)?;
+        http_client::send(&mut stream, request).await.map_err(DeviceError::Broken)?;
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    /// Reads the answer of what was sent.
+    async fn receive(&mut self) -> Result<HttpAnswer, DeviceError> {
+        let mut stream = self.stream.take().ok_or_else(not_connected)?;
+        let answer = match http_client::read_answer(&mut stream).await {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData && RecordError::find(&error).is_none() => {
                 return Err(DeviceError::Malformed("an answer that is not HTTP"));
             }
-            Ok(Err(error)) => return Err(DeviceError::Broken(error)),
-            Ok(Ok(answer)) => answer,
+            Err(error) => return Err(DeviceError::Broken(error)),
+            Ok(answer) => answer,
         };
+        self.exchanges += 1;
+        let seconds = answer.header("retry-after").and_then(|value| value.parse().ok());
+        self.retry_after = seconds.map(Duration::from_secs);
         if answer.keeps_alive {
             self.stream = Some(stream);
         }
@@ -335,7 +387,11 @@ impl Device {
     }
 }
 
-async fn connect(options: &DeviceOptions, source: Option<IpAddr>) -> Result<Stream, DeviceError> {
+fn not_connected() -> DeviceError {
+    DeviceError::Broken(io::ErrorKind::NotConnected.into())
+}
+
+async fn connect(options: &DeviceOptions, source: Option<IpAddr>) -> Result<WireStream, DeviceError> {
     let tls = match &options.tls {
         None => None,
         Some(config) => {
@@ -343,11 +399,8 @@ async fn connect(options: &DeviceOptions, source: Option<IpAddr>) -> Result<Stre
             Some((config.clone(), name.map_err(|_| DeviceError::Malformed("a server name that is none"))?))
         }
     };
-    match tokio::time::timeout(options.connect_timeout, Stream::connect(options.target, source, tls)).await {
-        Err(_) => Err(DeviceError::Timeout),
-        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(DeviceError::Tls(error)),
-        Ok(connected) => connected.map_err(DeviceError::Connect),
-    }
+    let connecting = stream::connect(options.target, source, tls);
+    tokio::time::timeout(options.connect_timeout, connecting).await.unwrap_or(Err(DeviceError::Timeout))
 }
 
 fn ok(answer: HttpAnswer) -> Result<HttpAnswer, DeviceError> {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::Device;
 use super::query::Query;
-use crate::logic::eas::{Command, FolderId, Version};
+use crate::logic::eas::{Class, Command, FolderId, Version};
 use crate::logic::wbxml::{Writer, air_sync, email};
 
 /// How a Sync differs from the plainest one.
@@ -13,7 +13,7 @@ use crate::logic::wbxml::{Writer, air_sync, email};
 pub struct SyncWish {
     /// Items in one answer; `None`: the server's choice.
     pub window: Option<u32>,
-    /// Hold the request so long when there is nothing, in seconds (hanging Sync, 14.0 and later).
+    /// Hold the request so long when there is nothing, in seconds (hanging Sync, 12.1 and later).
     pub heartbeat_s: Option<u32>,
     /// Items to add, by a client id each.
     pub add: Vec<String>,
@@ -32,7 +32,7 @@ impl Device {
             user: &self.user,
             device_id: &self.id,
             device_type: &options.device_type,
-            version: options.version,
+            version: self.version,
             policy_key: self.policy_key,
             attachment,
         };
@@ -43,7 +43,7 @@ impl Device {
         // The end of the head is written anew after what follows.
         head.truncate(head.len() - 2);
         if is_plain {
-            head += &format!("MS-ASProtocolVersion: {}\r\n", options.version);
+            head += &format!("MS-ASProtocolVersion: {}\r\n", self.version);
             if let Some(key) = self.policy_key.filter(|_| command != Command::Ping) {
                 head += &format!("X-MS-PolicyKey: {key}\r\n");
             }
@@ -60,7 +60,8 @@ impl Device {
     /// Request line and the headers that are always there, with the empty line.
     pub(super) fn head(&self, method: &str, target: &str) -> String {
         let options = &self.options;
-        let credential = BASE64.encode(format!("{}:{}", self.user, options.password));
+        let password = self.password.as_deref().unwrap_or(&options.password);
+        let credential = BASE64.encode(format!("{}:{password}", self.user));
         format!(
             "{method} {target} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credential}\r\nUser-Agent: {}\r\n\r\n",
             options.server_name, options.user_agent
@@ -68,15 +69,39 @@ impl Device {
     }
 }
 
-/// One folder's Sync.
-pub(super) fn sync_body(version: Version, folder: &FolderId, key: &str, wish: &SyncWish) -> Vec<u8> {
+/// A folder in a Sync.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Collection<'a> {
+    pub(super) id: &'a FolderId,
+    pub(super) class: Class,
+    pub(super) key: &'a str,
+}
+
+/// A Sync of these folders; the wish's commands are for each of them.
+pub(super) fn sync_body(version: Version, collections: &[Collection<'_>], wish: &SyncWish) -> Vec<u8> {
     let mut writer = Writer::new();
-    writer.start(air_sync::SYNC).start(air_sync::COLLECTIONS).start(air_sync::COLLECTION);
-    if version <= Version::V12_1 {
-        writer.text(air_sync::CLASS, "Email");
+    writer.start(air_sync::SYNC).start(air_sync::COLLECTIONS);
+    for collection in collections {
+        write_collection(&mut writer, version, *collection, wish);
     }
-    writer.text(air_sync::SYNC_KEY, key).text(air_sync::COLLECTION_ID, folder.as_str());
-    if version < Version::V12_1 && key != "0" {
+    writer.end();
+    match wish.heartbeat_s {
+        None => {}
+        // 12.1 waits by the minute, and less than an hour.
+        Some(heartbeat_s) if version < Version::V14_0 => drop(writer.number(air_sync::WAIT, (heartbeat_s / 60).clamp(1, 59))),
+        Some(heartbeat_s) => drop(writer.number(air_sync::HEARTBEAT_INTERVAL, heartbeat_s)),
+    }
+    writer.end();
+    writer.finish()
+}
+
+fn write_collection(writer: &mut Writer, version: Version, collection: Collection<'_>, wish: &SyncWish) {
+    writer.start(air_sync::COLLECTION);
+    if version <= Version::V12_1 {
+        writer.text(air_sync::CLASS, collection.class.name());
+    }
+    writer.text(air_sync::SYNC_KEY, collection.key).text(air_sync::COLLECTION_ID, collection.id.as_str());
+    if version < Version::V12_1 && collection.key != "0" {
         // Up to 12.0 a server sends its changes only when asked to.
         writer.empty(air_sync::GET_CHANGES);
     }
@@ -97,10 +122,5 @@ pub(super) fn sync_body(version: Version, folder: &FolderId, key: &str, wish: &S
         }
         writer.end();
     }
-    writer.end().end();
-    if let Some(heartbeat_s) = wish.heartbeat_s {
-        writer.number(air_sync::HEARTBEAT_INTERVAL, heartbeat_s);
-    }
     writer.end();
-    writer.finish()
 }

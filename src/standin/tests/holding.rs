@@ -172,6 +172,26 @@ async fn a_full_queue_turns_requests_away() {
 }
 
 #[tokio::test]
+async fn even_options_waits_for_a_worker() {
+    let cas = cas(Kind::Sogo, |options| {
+        options.workers = 1;
+        options.heartbeat_max_s = Some(3_540);
+    })
+    .await;
+    let (mut device, mut other) = (device(&cas), another_device(&cas, "cas", "Standin0002", |_| {}));
+    let inbox = in_step(&mut device).await;
+    assert_eq!(cas.take_waits().count, 0);
+    let (_, answered) = tokio::join!(ping(&mut device, 20, &inbox), async {
+        until("a Ping", || cas.workers_busy() == 1).await;
+        other.options().await
+    });
+    answered.unwrap();
+    let waits = cas.take_waits();
+    assert!(waits.count == 1 && waits.max >= SECOND * 10 && waits.total == waits.max, "{waits:?}");
+    assert_eq!(cas.take_waits().count, 0, "asked once");
+}
+
+#[tokio::test]
 async fn exchange_holds_without_a_worker() {
     let cas = cas(Kind::Exchange, |options| options.workers = 1).await;
     let (mut device, mut other) = (device(&cas), another_device(&cas, "cas", "Standin0002", |_| {}));

@@ -3,15 +3,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-
 use super::*;
 use crate::logic::eas::{ClassSet, Command};
 use crate::standin::cas::{Fault, FaultRule, ItemId};
 use crate::standin::device::{Behaviour, DeviceError, Event, Observer};
-use crate::standin::tls::{ThrowAway, Trust, client_config};
+use crate::standin::tls::{ThrowAway, Trust, client_config, server_config};
 
 fn all(fault: Fault) -> Vec<FaultRule> {
     vec![FaultRule { command: None, times: None, fault }]
@@ -80,6 +76,7 @@ impl Observer for Diary {
             Event::PingAnswered { status, .. } => format!("answered {status}"),
             Event::Fetched(ItemId(item)) => format!("fetched {item}"),
             Event::Failed(error) => format!("failed {}", error.label()),
+            Event::Connecting | Event::Exchanged(_) | Event::InStep(_) => return,
         };
         self.0.lock().unwrap().push(line);
     }
@@ -91,32 +88,22 @@ impl Diary {
     }
 }
 
-/// Ends TLS in front of a CAS, as little as there can be.
-async fn tls_front(cas: &Cas) -> (std::net::SocketAddr, ThrowAway) {
+/// A CAS that speaks TLS, and its certificate.
+async fn secured_cas() -> (Cas, ThrowAway) {
     let made = ThrowAway::new(&["localhost"]).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = builder.with_no_client_auth().with_single_cert(vec![made.certificate.clone()], made.key.clone_key()).unwrap();
-    let (acceptor, backend) = (TlsAcceptor::from(Arc::new(config)), cas.address());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let mut backend = TcpStream::connect(backend).await.unwrap();
-                copy_bidirectional(&mut stream, &mut backend).await.ok();
-            });
-        }
-    });
-    (address, made)
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, &made.certificate_pem).unwrap();
+    std::fs::write(&key, &made.key_pem).unwrap();
+    let cas = cas(Kind::Other, |options| options.tls = Some(server_config(&certificate, &key).unwrap())).await;
+    assert!(cas.url().starts_with("https://"));
+    (cas, made)
 }
 
 #[tokio::test]
 async fn a_device_speaks_tls_and_believes_only_its_root() {
-    let cas = cas(Kind::Other, |_| {}).await;
-    let (address, made) = tls_front(&cas).await;
+    let (cas, made) = secured_cas().await;
+    let address = cas.address();
     let device = |trust| {
         let config = client_config(trust, false).unwrap();
         Device::new(Arc::new(DeviceOptions::new(address, Some(config))), "hew", "Standin0001")
@@ -129,8 +116,8 @@ async fn a_device_speaks_tls_and_believes_only_its_root() {
 
 #[tokio::test]
 async fn a_device_lives_through_wakes_expiry_and_lost_connections() {
-    let cas = cas(Kind::Other, |_| {}).await;
-    let (address, made) = tls_front(&cas).await;
+    let (cas, made) = secured_cas().await;
+    let address = cas.address();
     let options = DeviceOptions::new(address, Some(client_config(Trust::Root(made.certificate), false).unwrap()));
     let device = Device::new(Arc::new(options), "hew", "Standin0001");
     let diary = Arc::new(Diary::default());

@@ -81,6 +81,7 @@ impl World {
                 }
                 self.forward_soon(id);
             }
+            What::Hang { .. } => self.hanging_arrives(id),
             What::FolderSync { .. } => {
                 self.expect(device, &[]);
                 self.forward_soon(id);
@@ -88,7 +89,7 @@ impl World {
         }
     }
 
-    fn forward_soon(&mut self, request: u64) {
+    pub(super) fn forward_soon(&mut self, request: u64) {
         let ms = self.rng.range(0, 5);
         self.after_ms(ms, Event::Forwarded { request, life: self.shell.life });
     }
@@ -111,6 +112,11 @@ impl World {
             What::Sync { folders, sent } => {
                 self.stats.syncs += 1;
                 let answered = folders.into_iter().map(|(folder, key)| (folder, self.sync(device, folder, key, sent)));
+                Answer::Sync(answered.collect::<Vec<_>>())
+            }
+            What::Hang { folders, .. } => {
+                self.stats.syncs += 1;
+                let answered = folders.into_iter().map(|(folder, key)| (folder, self.sync(device, folder, Some(key), None)));
                 Answer::Sync(answered.collect::<Vec<_>>())
             }
             What::FolderSync { tree } => {
@@ -150,13 +156,14 @@ impl World {
         let (device, connection) = (*device, *connection);
         let as_of = as_of.expect("it was forwarded");
         let note = match (&answer, what) {
-            (Answer::Sync(answered), What::Sync { folders, sent }) => {
+            (Answer::Sync(answered), What::Sync { .. } | What::Hang { .. }) => {
+                let (folders, sent) = what.synced();
                 let is_cut = answered.iter().any(|(_, synced)| synced.is_some_and(|s| s.is_cut));
                 let met = answered.iter().filter_map(|(folder, synced)| {
                     // Servers leave out what has no changes, and when they cut their answer short perhaps more.
                     let Synced { is_cut: has_more, brought, .. } = synced.filter(|s| s.is_cut || s.brought > 0 || !is_cut)?;
                     let asked = folders.iter().any(|(asked, key)| asked == folder && key.is_some());
-                    let traits = SyncTraits { brought, sent: *sent == Some(*folder), is_cut: has_more };
+                    let traits = SyncTraits { brought, sent: sent == Some(*folder), is_cut: has_more };
                     asked.then(|| (folder_id(*folder), traits))
                 });
                 Some(Note::Synced { device, folders: met.collect(), as_of })
@@ -171,6 +178,14 @@ impl World {
         let is_lost = is_losable && !self.is_quiet() && self.rng.percent(self.plan.lost_lessons);
         if let Some(note) = note.filter(|_| !is_lost) {
             self.send(note);
+        }
+        let what = &self.requests[&id].what;
+        if let What::Hang { .. } = what {
+            return if Self::is_quiet_answer(what, &answer) {
+                self.hold_hanging(id)
+            } else {
+                self.answer_hanging(id, Reply::Backend(answer))
+            };
         }
         let Some(found) = self.connections.get(&connection) else { return };
         if found.is_cut || found.is_closed {

@@ -1,10 +1,10 @@
-//! Devices: five ways to hold a heartbeat, to take an answer and to try again (eas-protocol: 3.7).
+//! Devices: six ways to hold a heartbeat, to take an answer and to try again (eas-protocol: 3.7).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use pushgate::logic::eas::ping::PingFolder;
 use pushgate::logic::eas::{Class, DeviceId, PingRequest};
-use pushgate::logic::hold::AsOf;
+use pushgate::logic::hold::{AsOf, Moment};
 
 use super::backend::Answer;
 use super::rng::Rng;
@@ -31,13 +31,15 @@ pub(super) struct Manners {
     pub(super) interrupts: bool,
     /// After an error it syncs everything first.
     pub(super) is_cautious: bool,
+    /// Its Syncs hang; it never Pings.
+    pub(super) hangs: bool,
     classes: &'static [Class],
 }
 
 const ALL: &[Class] = &[Class::Email, Class::Calendar, Class::Contacts];
 const MAIL: &[Class] = &[Class::Email];
 
-const KINDS: [Manners; 5] = [
+const KINDS: [Manners; 6] = [
     // iOS-like.
     Manners {
         heartbeat: (900, 300, 3_540, 300),
@@ -48,6 +50,7 @@ const KINDS: [Manners; 5] = [
         is_brief: true,
         interrupts: true,
         is_cautious: true,
+        hangs: false,
         classes: ALL,
     },
     // Android until 2014.
@@ -60,6 +63,7 @@ const KINDS: [Manners; 5] = [
         is_brief: false,
         interrupts: true,
         is_cautious: false,
+        hangs: false,
         classes: ALL,
     },
     // Android since.
@@ -72,6 +76,7 @@ const KINDS: [Manners; 5] = [
         is_brief: false,
         interrupts: true,
         is_cautious: false,
+        hangs: false,
         classes: MAIL,
     },
     // Windows-Mobile-like.
@@ -84,6 +89,7 @@ const KINDS: [Manners; 5] = [
         is_brief: true,
         interrupts: false,
         is_cautious: false,
+        hangs: false,
         classes: ALL,
     },
     // Outlook-like.
@@ -96,6 +102,20 @@ const KINDS: [Manners; 5] = [
         is_brief: false,
         interrupts: false,
         is_cautious: true,
+        hangs: false,
+        classes: ALL,
+    },
+    // Windows-Mail-like: hanging Sync instead of Ping.
+    Manners {
+        heartbeat: (480, 120, 3_540, 300),
+        is_burnt_once: false,
+        successes: 1,
+        patience_s: 60,
+        pause_ms: (10, 500),
+        is_brief: false,
+        interrupts: true,
+        is_cautious: false,
+        hangs: true,
         classes: ALL,
     },
 ];
@@ -109,9 +129,25 @@ pub(super) enum What {
         folders: Vec<(usize, Option<usize>)>,
         sent: Option<usize>,
     },
+    /// A Sync that waits for something to say: folders with their keys.
+    Hang {
+        folders: Vec<(usize, usize)>,
+        heartbeat_s: u32,
+    },
     FolderSync {
         tree: u64,
     },
+}
+
+impl What {
+    /// Of a Sync that hangs or not: folders with the device's keys, and the folder in which it changed something itself.
+    pub(super) fn synced(&self) -> (Vec<(usize, Option<usize>)>, Option<usize>) {
+        match self {
+            What::Sync { folders, sent } => (folders.clone(), *sent),
+            What::Hang { folders, .. } => (folders.iter().map(|(folder, key)| (*folder, Some(*key))).collect(), None),
+            What::Ping(_) | What::FolderSync { .. } => (Vec::new(), None),
+        }
+    }
 }
 
 /// A request that was sent and is not over.
@@ -121,6 +157,8 @@ pub(super) struct Request {
     pub(super) connection: u64,
     pub(super) what: What,
     pub(super) received_heartbeat_s: u32,
+    /// When it came to the gateway, for hanging Syncs.
+    pub(super) arrived: Moment,
     pub(super) as_of: Option<AsOf>,
 }
 
@@ -228,6 +266,7 @@ impl World {
         let what = match () {
             () if device.wants_folder_sync => What::FolderSync { tree: device.tree },
             () if !device.wants_sync.is_empty() => self.sync_of(number),
+            () if device.manners.hangs && device.folders.values().any(Option::is_some) => self.hang_of(number),
             () => self.ping_of(number),
         };
         let id = self.ask(number, what, false);
@@ -262,6 +301,15 @@ impl World {
         What::Ping(PingRequest { heartbeat_s, folder_count: folders.as_ref().map_or(0, Vec::len), folders })
     }
 
+    fn hang_of(&self, number: usize) -> What {
+        let mailbox = &self.mailboxes[self.devices[number].mailbox];
+        let device = &self.devices[number];
+        let watched = device.folders.iter().filter(|(f, _)| device.watches(**f, mailbox.folders[**f].class()));
+        // The gateway holds none for longer than it would hold a Ping, and its refusal names what it would.
+        let heartbeat_s = device.heartbeat_s.min(self.plan.heartbeat_max_s);
+        What::Hang { folders: watched.filter_map(|(folder, key)| Some((*folder, (*key)?))).collect(), heartbeat_s }
+    }
+
     /// Sends a request, on the connection there is or on a new one.
     pub(super) fn ask(&mut self, number: usize, what: What, is_beside: bool) -> u64 {
         let id = self.fresh_id();
@@ -284,12 +332,13 @@ impl World {
             }
         };
         let device = &self.devices[number];
+        let received_heartbeat_s = if let What::Hang { heartbeat_s, .. } = &what { *heartbeat_s } else { device.heartbeat_s };
         let patience_s = match &what {
-            What::Ping(_) => u64::from(device.heartbeat_s) + device.manners.patience_s,
+            What::Ping(_) | What::Hang { .. } => u64::from(device.heartbeat_s) + device.manners.patience_s,
             _ => 45,
         };
         self.trace(|| format!("  device {number} sends {id} on {connection}: {what:?}"));
-        let request = Request { device: number, connection, what, received_heartbeat_s: device.heartbeat_s, as_of: None };
+        let request = Request { device: number, connection, what, received_heartbeat_s, arrived: self.now, as_of: None };
         self.requests.insert(id, request);
         let ms = self.latency_ms(number);
         self.after_ms(ms, Event::Arrives(id));

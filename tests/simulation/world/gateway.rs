@@ -10,6 +10,7 @@ use pushgate::logic::hold::losses::Losses;
 use pushgate::logic::hold::lot::CheckFinding;
 use pushgate::logic::hold::{AsOf, Lot, LotOptions, MailboxChange, Moment, Offer, Outcome, Output, SlotKey, SyncTraits, Who};
 
+use super::device::What;
 use super::truth::folder_id;
 use super::{Connection, Event, Reply, World};
 
@@ -221,6 +222,10 @@ impl World {
             return self.fail(format!("device {device} is answered {outcome:?} without having asked, or twice"));
         };
         self.trace(|| format!("  device {device}, request {ping}: {outcome:?}"));
+        let is_asked = matches!(outcome, Outcome::Changed(_) | Outcome::VerdictLost);
+        if is_asked && self.requests.get(&ping).is_some_and(|request| matches!(request.what, What::Hang { .. })) {
+            return self.ask_again(slot, ping);
+        }
         self.judge_answer(ping, device, id, &outcome);
         if is_cut {
             // The kernel finds out after half a minute; sometimes never.
@@ -248,10 +253,14 @@ impl World {
     pub(super) fn after_lot(&mut self) {
         while self.shell.checks.len() < CHECKS_MAX {
             let Some(slot) = self.shell.lot.start_check() else { break };
-            let Some(device) = self.shell.lot.connection(slot).and_then(|tag| self.connections.get(&tag.connection)).map(|c| c.device)
-            else {
-                break;
-            };
+            let Some(found) = self.shell.lot.connection(slot).and_then(|tag| self.connections.get(&tag.connection)) else { break };
+            let (device, ping) = (found.device, found.ping);
+            let hanging = ping.filter(|id| self.requests.get(id).is_some_and(|request| matches!(request.what, What::Hang { .. })));
+            if let Some(id) = hanging {
+                self.ask_again(slot, id);
+                self.perform_outputs();
+                continue;
+            }
             self.stats.checks += 1;
             let folders = self.shell.lot.watched(slot).into_iter().map(|folder| folder.id).collect();
             let check = Check { as_of: self.as_of(), device, folders, finding: CheckFinding::Failed };

@@ -4,13 +4,14 @@
 //! each of them the shadow (what is true, and who has seen it) is compared with what the gateway did.
 //!
 //! * `plan`: what kind of world. * `truth`: mailboxes and the backend's memory. * `gateway`: the shell of a lot.
-//! * `backend`: answers. * `device`: five behaviours. * `reaction`: what they make of an answer. * `trouble`: what happens to them. * `shadow`: what must hold.
+//! * `backend`: answers. * `hanging`: hanging Syncs. * `device`: six behaviours. * `reaction`: what they make of an answer. * `trouble`: what happens to them. * `shadow`: what must hold.
 //! * `bounds`: how long a change may stay unseen, and why.
 
 mod backend;
 mod bounds;
 mod device;
 mod gateway;
+mod hanging;
 mod plan;
 mod reaction;
 mod rng;
@@ -142,6 +143,7 @@ pub struct Stats {
     pub events: u64,
     pub changes: u64,
     pub pings: u64,
+    pub hanging: u64,
     pub wakes: u64,
     pub syncs: u64,
     pub checks: u64,
@@ -152,6 +154,7 @@ impl Stats {
         self.events += other.events;
         self.changes += other.changes;
         self.pings += other.pings;
+        self.hanging += other.hanging;
         self.wakes += other.wakes;
         self.syncs += other.syncs;
         self.checks += other.checks;

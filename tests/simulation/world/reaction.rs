@@ -15,7 +15,7 @@ impl World {
         self.close_device_end(connection);
         let device = &mut self.devices[number];
         device.failures += 1;
-        if let What::Ping(_) = what {
+        if let What::Ping(_) | What::Hang { .. } = what {
             device.is_down();
             device.must_be_full = true;
             if device.manners.is_cautious {
@@ -62,6 +62,9 @@ impl World {
                     match synced {
                         Some(synced) => {
                             let known = device.folders.insert(folder, Some(synced.key)).flatten();
+                            if synced.is_cut {
+                                device.wants_sync.insert(folder);
+                            }
                             if known.is_some() && !synced.is_cut {
                                 device.wants_sync.remove(&folder);
                                 device.own_change = device.own_change.filter(|own| *own != folder);
@@ -116,7 +119,8 @@ impl World {
         let folder = known[self.rng.below(known.len())];
         device.own_change = Some(folder);
         device.wants_sync.insert(folder);
-        let is_pinging = device.waiting.and_then(|id| self.requests.get(&id)).is_some_and(|r| matches!(r.what, What::Ping(_)));
+        let is_pinging =
+            device.waiting.and_then(|id| self.requests.get(&id)).is_some_and(|r| matches!(r.what, What::Ping(_) | What::Hang { .. }));
         let (interrupts, waiting) = (device.manners.interrupts, device.waiting);
         match waiting {
             Some(ping) if is_pinging && interrupts => {

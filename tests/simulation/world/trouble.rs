@@ -233,7 +233,9 @@ impl World {
         self.send(Note::Coverage(self.plan.coverage(number, false)));
         let now = self.now;
         for device in &mut self.devices {
-            device.clock.promise(Promise::Polled, now, |unseen| unseen.is_later() && matches!(unseen.what, Thing::Item { .. }));
+            // What nobody covers is not doubted because of an epoch, only polled.
+            let is_polled_now = |unseen: &super::shadow::Unseen| unseen.is_later() || unseen.is_in_doubt();
+            device.clock.promise(Promise::Polled, now, |unseen| is_polled_now(unseen) && matches!(unseen.what, Thing::Item { .. }));
         }
     }
 
@@ -256,7 +258,9 @@ impl World {
             device.clock.become_stranger(now);
             let is_promised =
                 |unseen: &super::shadow::Unseen| !unseen.is_polled() && (covers_hierarchy || matches!(unseen.what, Thing::Item { .. }));
-            device.clock.promise(Promise::Doubt, now, is_promised);
+            // A Sync does not say what its folders hold. Until a FolderSync does, they have no class, and so no source.
+            let promise = if device.manners.hangs { Promise::Polled } else { Promise::Doubt };
+            device.clock.promise(promise, now, is_promised);
         }
     }
 
@@ -309,7 +313,7 @@ impl World {
             self.close_device_end(id);
         }
         for request in waiting {
-            let is_ping = self.requests.get(&request).is_some_and(|r| matches!(r.what, What::Ping(_)));
+            let is_ping = self.requests.get(&request).is_some_and(|r| matches!(r.what, What::Ping(_) | What::Hang { .. }));
             let ms = if is_ping { 20 } else { 200 };
             self.after_ms(ms, Event::Reply { request, reply: Reply::Broken });
         }

@@ -84,6 +84,8 @@ pub enum Standing {
         /// A folder in doubt has no source: only a check can clear it.
         is_uncovered: bool,
     },
+    /// As [`Standing::Clean`], but whether the list of folders is still the same is in doubt: a Sync cannot clear that.
+    ListInDoubt,
 }
 
 /// The folders of one device.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Awaits, Lot};
+use super::{Awaits, CheckedBy, Lot};
 use crate::logic::hold::registry::DeviceIndex;
 
 impl<C> Lot<C> {
@@ -14,7 +14,7 @@ impl<C> Lot<C> {
         let held = self.slots.iter().filter(|(_, s)| s.held.is_some()).count();
         let in_doubt = self.slots.iter().filter(|(_, s)| s.awaits.is_doubt()).count();
         let wanted = self.slots.iter().filter(|(_, s)| s.awaits == Awaits::Permit).count();
-        let syncs = self.slots.iter().filter(|(_, s)| s.held.is_some() && s.is_sync).count();
+        let syncs = self.slots.iter().filter(|(_, s)| s.held.is_some() && s.checked_by == CheckedBy::Sync).count();
         let counters = [
             ("held", self.held, held),
             ("held Syncs", self.held_syncs, syncs),

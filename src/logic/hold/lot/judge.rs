@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Awaits, Lot, LotOptions, Outcome, Output, Resolve};
+use super::{Awaits, CheckedBy, Lot, LotOptions, Outcome, Output, Resolve};
 use crate::logic::eas::FolderId;
 use crate::logic::hold::folders::{Standing, View};
 use crate::logic::hold::registry::{Device, DeviceKey};
@@ -29,7 +29,7 @@ impl LotOptions {
             return Standing::Dirty;
         }
         match (device.folders.standing(&self.view(device, now)), self.hierarchy_ends_s(device)) {
-            (Standing::Clean { .. }, ends_s) if ends_s <= now.seconds() => Standing::Doubt { is_uncovered: false },
+            (Standing::Clean { .. }, ends_s) if ends_s <= now.seconds() => Standing::ListInDoubt,
             (Standing::Clean { until_s }, ends_s) => Standing::Clean { until_s: until_s.min(ends_s) },
             (standing, _) => standing,
         }
@@ -69,12 +69,17 @@ impl<C> Lot<C> {
     /// Looks at a held Ping: answers it, or sets what it waits for. Returns whether it was answered.
     pub(super) fn judge(&mut self, slot: SlotKey, cause: Option<Moment>, now: Moment) -> bool {
         let Some(found) = self.slots.get(slot) else { return false };
-        let (awaits, can_check) = (found.awaits, found.can_check);
+        let (awaits, checked_by) = (found.awaits, found.checked_by);
         let Some(key) = found.held.and_then(|index| self.registry.key_at(index)) else { return false };
         let Some(device) = self.registry.device_mut(key) else { return false };
-        let is_by_check =
-            |is_uncovered| can_check && (is_uncovered || self.options.resolve == Resolve::Check || device.unheeded >= UNHEEDED_MAX);
-        match self.options.standing(device, now) {
+        let standing = self.options.standing(device, now);
+        let prefers_check = self.options.resolve == Resolve::Check || device.unheeded >= UNHEEDED_MAX;
+        let is_by_check = match standing {
+            Standing::Doubt { is_uncovered } => checked_by != CheckedBy::Nobody && (is_uncovered || prefers_check),
+            Standing::ListInDoubt => checked_by == CheckedBy::Ping && prefers_check,
+            Standing::Dirty | Standing::Clean { .. } => false,
+        };
+        match standing {
             Standing::Dirty if device.unheeded >= UNHEEDED_MAX => self.be_patient(slot, now),
             Standing::Dirty => return self.tell(slot, key, cause, now),
             _ if awaits == Awaits::Leave => {}
@@ -84,16 +89,16 @@ impl<C> Lot<C> {
                 let proof_ends = Moment::of_tick(Moment(u64::from(until_s) * 1_000_000).tick() + 1);
                 self.wait(slot, Awaits::ProofEnd, proof_ends);
             }
-            Standing::Doubt { .. } if awaits == Awaits::Patience => {}
-            Standing::Doubt { is_uncovered } if is_by_check(is_uncovered) && (device.turn == 0 || device.turn > now.tick()) => {
+            _ if awaits == Awaits::Patience => {}
+            _ if is_by_check && (device.turn == 0 || device.turn > now.tick()) => {
                 if !matches!(awaits, Awaits::Permit | Awaits::Finding | Awaits::Retry | Awaits::Turn) {
                     self.want_check(slot, key, now);
                 }
             }
-            Standing::Doubt { .. } if awaits == Awaits::Finding => {}
-            Standing::Doubt { .. } if device.unheeded >= UNHEEDED_MAX => self.be_patient(slot, now),
-            Standing::Doubt { .. } if awaits == Awaits::Turn => {}
-            Standing::Doubt { .. } => return self.take_turn(slot, key, cause, now),
+            _ if awaits == Awaits::Finding => {}
+            _ if device.unheeded >= UNHEEDED_MAX => self.be_patient(slot, now),
+            _ if awaits == Awaits::Turn => {}
+            Standing::Doubt { .. } | Standing::ListInDoubt => return self.take_turn(slot, key, cause, now),
         }
         false
     }
@@ -125,8 +130,9 @@ impl<C> Lot<C> {
     /// Gives a device in doubt its turn; one that had a turn and pings anew keeps it, or it might never come to it.
     fn take_turn(&mut self, slot: SlotKey, key: DeviceKey, cause: Option<Moment>, now: Moment) -> bool {
         let Some(device) = self.registry.device_mut(key) else { return false };
-        if device.turn <= now.tick() {
-            let turn = self.next_turn.max(now);
+        let turn = self.next_turn.max(now);
+        // Later than the last turn given is only what a check was waited for.
+        if device.turn <= now.tick() || device.turn > turn.tick() {
             // Between three and five quarters of the gap: processes and lots that began together drift apart.
             self.next_turn = turn + self.options.resolve_gap * (768 + 2 * u32::from(device.spread)) / 1_024;
             device.turn = turn.tick();

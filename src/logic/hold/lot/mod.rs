@@ -60,6 +60,17 @@ impl Awaits {
     }
 }
 
+/// What the shell keeps for asking the backend on behalf of what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CheckedBy {
+    /// Nothing.
+    Nobody,
+    /// A Ping of the device.
+    Ping,
+    /// The Sync itself, which says nothing of the list of folders.
+    Sync,
+}
+
 /// An idle connection may stay this long once the process leaves: its last answer is on its way.
 const IDLE_WHEN_LEAVING: Duration = Duration::from_secs(1);
 
@@ -72,10 +83,7 @@ struct Slot<C> {
     expires: u32,
     heartbeat_s: u16,
     awaits: Awaits,
-    /// The shell keeps what a check needs.
-    can_check: bool,
-    /// What is held is a hanging Sync.
-    is_sync: bool,
+    checked_by: CheckedBy,
 }
 
 impl<C> Links for Slab<Slot<C>> {
@@ -228,7 +236,7 @@ impl<C> Lot<C> {
         }
         match self.register(slot, key, (&ping, kind), received, now) {
             Ok(heartbeat_s) => {
-                let needs_checks = self.slots.get(slot).is_some_and(|s| s.can_check);
+                let needs_checks = self.slots.get(slot).is_some_and(|s| s.checked_by != CheckedBy::Nobody);
                 self.outputs.push_back(Output::Held { slot, heartbeat_s, needs_checks });
                 self.judge(slot, None, now);
             }
@@ -289,7 +297,7 @@ impl<C> Lot<C> {
                 slot,
                 mailbox: self.registry.mailbox_of(key)?.clone(),
                 device: device.id.clone(),
-                kind: if s.is_sync { HoldKind::Sync } else { HoldKind::Ping },
+                kind: if s.checked_by == CheckedBy::Sync { HoldKind::Sync } else { HoldKind::Ping },
                 heartbeat_s: u32::from(s.heartbeat_s),
                 held: held_for(s, now),
                 folders: device.folders.watched().filter_map(|(id, _)| FolderId::new(id).ok()).collect(),
@@ -300,8 +308,15 @@ impl<C> Lot<C> {
 
     fn insert(&mut self, connection: C) -> SlotKey {
         let awaits = Awaits::ProofEnd;
-        let (link, can_check, is_sync) = (Link::default(), false, false);
-        self.slots.insert(Slot { connection, link, held: None, expires: 0, heartbeat_s: 0, awaits, can_check, is_sync })
+        self.slots.insert(Slot {
+            connection,
+            link: Link::default(),
+            held: None,
+            expires: 0,
+            heartbeat_s: 0,
+            awaits,
+            checked_by: CheckedBy::Nobody,
+        })
     }
 
     /// The record of a device, made when it is new.
@@ -333,13 +348,16 @@ impl<C> Lot<C> {
             device.has_folders = is_ping;
         }
         device.held = Some(slot);
-        let can_check = !is_ping || self.options.may_check(device);
+        let checked_by = match kind {
+            HoldKind::Sync => CheckedBy::Sync,
+            HoldKind::Ping if self.options.may_check(device) => CheckedBy::Ping,
+            HoldKind::Ping => CheckedBy::Nobody,
+        };
         if let Some(found) = self.slots.get_mut(slot) {
             found.held = Some(DeviceIndex::of(key));
             found.heartbeat_s = heartbeat_s as u16;
             found.expires = (received + Duration::from_secs(u64::from(heartbeat_s))).tick();
-            found.can_check = can_check;
-            found.is_sync = !is_ping;
+            found.checked_by = checked_by;
             self.held += 1;
             self.held_syncs += usize::from(!is_ping);
         }
@@ -364,7 +382,7 @@ impl<C> Lot<C> {
         let Some(found) = self.slots.get_mut(slot) else { return };
         let Some(key) = found.held.take().and_then(|index| self.registry.key_at(index)) else { return };
         self.held -= 1;
-        self.held_syncs -= usize::from(std::mem::take(&mut found.is_sync));
+        self.held_syncs -= usize::from(std::mem::replace(&mut found.checked_by, CheckedBy::Nobody) == CheckedBy::Sync);
         if let Some(device) = self.registry.device_mut(key).filter(|d| d.held == Some(slot)) {
             device.held = None;
         }

@@ -342,3 +342,35 @@ fn a_folder_of_somebody_else_is_polled_although_a_source_covers_its_class() {
     s.change("hew", Scope::FolderId(FolderId::new(theirs).expect("short")));
     assert_eq!(s.answers().pop().map(|(_, told)| told), Some(changed(&[theirs])));
 }
+
+#[test]
+fn a_hanging_sync_is_told_to_fetch_the_folder_list_that_asking_it_again_would_not_prove() {
+    let mut s = scene(Resolve::Check);
+    s.lot.options.coverage.covers_hierarchy = true;
+    s.sync("hew", "a");
+    let offer = Offer {
+        mailbox: mailbox("hew"),
+        hash: 7,
+        device: device("a"),
+        ping: ping(900, INBOX),
+        kind: HoldKind::Sync,
+        received: s.now,
+        connection: "connection",
+    };
+    let slot = s.lot.offer(offer, s.now);
+    s.wait(1);
+    assert_eq!((s.answers(), s.lot.checks_waiting()), (vec![(slot, Outcome::HierarchyChanged)], 0));
+}
+
+#[test]
+fn who_waited_for_a_check_and_needs_a_sync_after_all_does_not_wait_for_a_heartbeat() {
+    let (mut s, folders) = polled();
+    let slot = s.offer("hew", "a", ping(900, &folders));
+    s.wait(310);
+    assert_eq!((s.answers(), s.lot.checks_waiting()), (vec![], 1));
+    s.number += 1;
+    s.lot.reports_lost(s.number, s.now);
+    s.synced("hew", "a", &["1"], FETCHED, s.number);
+    s.wait(1);
+    assert_eq!(s.answers(), [(slot, changed(&["5"]))]);
+}
