@@ -58,7 +58,7 @@ layer_demo() {
     python3 tests/smoke.py "$target/release/pushgate" "$target/release/pushgate-loadtest"
 }
 
-# Every operation of the internal address with data made from its OpenAPI document, as an admin and as nobody: at most 80 seconds.
+# Every operation of the internal address with data made from its OpenAPI document, as an admin and as nobody: some 80 seconds.
 layer_api() {
   local venv=$target/schemathesis
   cargo build --release --locked && python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 &&
