@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up and passes every test on a fresh Debian 12 with Rust: the one command that a change must survive.
 #
-#   tests/run.sh [LAYER…]     all layers, or those named: format lint tests sim micro demo servers
+#   tests/run.sh [LAYER…]     all layers, or those named: format lint tests sim micro demo api servers
 #   tests/run.sh benches      the budgets in time and memory, for a quiet machine: not among all layers, because a busy one fails them
 #
 # Missing Debian packages are installed when it runs as root, and named otherwise. A layer that fails does not stop the
@@ -14,9 +14,9 @@ output=$target/test-output
 passed=0
 failed=0
 
-build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 procps valgrind)
+build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 python3-venv procps valgrind)
 server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2
-  python3-venv python3-requests)
+  python3-requests)
 
 main() {
   mkdir -p "$output"
@@ -25,7 +25,7 @@ main() {
   # The demo and the tests hold thousands of sockets in one process.
   ulimit -n "$(ulimit -Hn)"
   local layers=("$@")
-  [ ${#layers[@]} -gt 0 ] || layers=(format lint tests sim micro demo servers)
+  [ ${#layers[@]} -gt 0 ] || layers=(format lint tests sim micro demo api servers)
   for layer in "${layers[@]}"; do
     declare -F "layer_$layer" >/dev/null || { echo "tests/run.sh: there is no layer $layer" >&2; exit 2; }
     run_layer "$layer"
@@ -54,16 +54,26 @@ layer_micro() { cargo bench --locked --bench micro -- --count; }
 layer_benches() { cargo bench --locked --bench budgets -- --short; }
 
 layer_demo() {
-  cargo build --release --locked && "$target/release/pushgate" demo --devices 1000 --for 20s --json | python3 tests/demo.py
+  cargo build --release --locked --workspace --bins &&
+    "$target/release/pushgate" demo --devices 1000 --for 20s --json | python3 tests/demo.py &&
+    python3 tests/smoke.py "$target/release/pushgate" "$target/release/pushgate-loadtest"
+}
+
+# Every operation of the internal address with data made from its OpenAPI document, as an admin and as nobody: some 80 seconds.
+layer_api() {
+  local venv=$target/schemathesis
+  cargo build --release --locked && python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 &&
+    PUSHGATE="$target/release/pushgate" SCHEMATHESIS="$venv/bin/schemathesis" PYTHONDONTWRITEBYTECODE=1 python3 tests/api/check.py
 }
 
 # One of the devices is somebody else's program, from PyPI.
 layer_servers() {
   local venv=$target/test-venv
-  cargo build --release --locked &&
+  cargo build --release --locked --workspace --bins &&
     /usr/bin/python3 -m venv --system-site-packages "$venv" &&
     "$venv/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/servers/requirements.txt &&
-    PUSHGATE="$target/release/pushgate" PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m unittest discover -f -v -s tests/servers
+    PUSHGATE="$target/release/pushgate" LOADTEST="$target/release/pushgate-loadtest" PYTHONDONTWRITEBYTECODE=1 \
+      "$venv/bin/python" -m unittest discover -f -v -s tests/servers
 }
 
 # --- running and counting

@@ -19,11 +19,12 @@ pub enum Row {
     IdleCpuMs,
     CycleCpuMs,
     Failures,
+    Lost,
 }
 
 impl Row {
     /// In the order of the table.
-    pub const ALL: [Row; 13] = [
+    pub const ALL: [Row; 14] = [
         Row::UserBytes,
         Row::KernelBytes,
         Row::AcceptsPerSecond,
@@ -37,6 +38,7 @@ impl Row {
         Row::IdleCpuMs,
         Row::CycleCpuMs,
         Row::Failures,
+        Row::Lost,
     ];
 
     /// As the table has it.
@@ -55,6 +57,7 @@ impl Row {
             Row::IdleCpuMs => "CPU of 60 idle seconds, ms",
             Row::CycleCpuMs => "CPU of 1,000 accept-hold-wake cycles, ms",
             Row::Failures => "requests that failed and were sent again",
+            Row::Lost => "wakes that did not arrive in 30 s",
         }
     }
 

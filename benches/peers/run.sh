@@ -14,7 +14,7 @@ packages=(libnginx-mod-nchan nginx-light haproxy pushpin zurl libjemalloc2 pytho
 main() {
   [ "$(id -u)" = 0 ] || { echo "benches/peers/run.sh: needs root" >&2; exit 1; }
   install_packages || exit 1
-  cargo build --release --locked && cargo bench --locked --bench peers --no-run || exit 1
+  cargo bench --locked --bench peers --no-run || exit 1
   scratch=$(mktemp -d /tmp/peers.XXXX)
   trap leave EXIT
   trap 'exit 130' INT TERM

@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Everybody's password; any user name is taken.
     #[arg(long, default_value = "test")]
     password: String,
+    /// Devices must take a policy (Provision) before they are answered anything else.
+    #[arg(long)]
+    policy: bool,
     /// The domain of user names without one.
     #[arg(long, default_value = "example.org")]
     domain: String,
@@ -140,6 +143,7 @@ fn options(arguments: &Arguments) -> anyhow::Result<CasOptions> {
         heartbeat_min_s: arguments.heartbeat_min,
         heartbeat_max_s: arguments.heartbeat_max,
         password: arguments.password.clone(),
+        wants_policy: arguments.policy,
         ..CasOptions::default()
     })
 }

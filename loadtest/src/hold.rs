@@ -131,7 +131,11 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
     let webhook = |(address, token): &(SocketAddr, String)| Changes {
         per_second: 0.0,
         per_device_hour: 0.0,
-        ways: vec![Notify::Webhook { address: *address, token: token.clone(), batch_max: arguments.wake_all_batch.max(1) as usize }],
+        ways: vec![Notify::Webhook {
+            addresses: vec![*address],
+            token: token.clone(),
+            batch_max: arguments.wake_all_batch.max(1) as usize,
+        }],
     };
     let devices = arguments.devices as usize;
     Ok(Plan {
@@ -192,7 +196,7 @@ async fn conduct(arguments: &Arguments, plan: &Plan) -> anyhow::Result<Value> {
     if plan.changes.is_some() && watch.now.states.held as usize == devices {
         waking["wake_one"] = watch.wake(Task::WakeOne(arguments.wake_one), devices).await?;
         if arguments.wake_all_batch > 0 {
-            waking["wake_all"] = watch.wake(Task::WakeAll, devices).await?;
+            waking["wake_all"] = watch.wake(Task::wake_all(false, 0.0), devices).await?;
         }
     }
     watch.until(Duration::from_secs(arguments.seconds), |_| false).await?;

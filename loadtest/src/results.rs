@@ -149,7 +149,7 @@ pub struct Server {
     pub backend_requests: Option<u64>,
 }
 
-/// A moment with a name: "ramp done", "wake all", "storm".
+/// A moment with a name: "steady", "wake all", "storm".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mark {
     pub t_s: f64,

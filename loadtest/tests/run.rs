@@ -22,6 +22,11 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
+        Server::start_with(&[])
+    }
+
+    /// `more`: arguments beside those that all have.
+    fn start_with(more: &[&str]) -> Server {
         let folder = tempfile::tempdir().expect("the scene");
         let made = ThrowAway::new(&["localhost"]).expect("the scene");
         let (ca, key) = (folder.path().join("ca.pem"), folder.path().join("key.pem"));
@@ -31,7 +36,7 @@ impl Server {
         let control = TcpListener::bind("127.0.0.1:0").expect("the scene").local_addr().expect("the scene");
         let mut command = Command::new(PROGRAM);
         command.args(["cas", "--like", "other", "--listen", "127.0.0.1:0", "--json", "--control", &control.to_string()]);
-        command.arg("--cert").arg(&ca).arg("--key").arg(&key);
+        command.arg("--cert").arg(&ca).arg("--key").arg(&key).args(more);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the scene");
         let mut lines = BufReader::new(process.stdout.take().expect("the scene")).lines();
         let first: Value = serde_json::from_str(&lines.next().expect("the scene").expect("the scene")).expect("the scene");
@@ -125,7 +130,7 @@ fn devices_of_every_kind_are_held_and_woken_through_a_storm_and_nothing_is_lost(
     assert!(totals["connections"].as_u64().unwrap() >= 110, "everybody came twice: {totals}");
     assert!(totals["changes"].as_u64().unwrap() >= 200, "{totals}");
     let labels: Vec<_> = report["marks"].as_array().unwrap().iter().map(|mark| mark["label"].clone()).collect();
-    assert_eq!(labels, ["ramp done", "wake all", "storm"]);
+    assert_eq!(labels, ["steady", "wake all", "storm"]);
     for (kind, count) in totals["errors"].as_object().unwrap() {
         assert_eq!(kind, "broken", "only the network breaks connections: {count}");
     }
@@ -142,6 +147,74 @@ fn a_threshold_that_is_not_kept_is_exit_status_1() {
     assert!(said.contains("✗ MISSED  wake_p99_ms < 0.001") && said.contains("✓ kept    lost = 0"), "{said}");
     let thresholds = &server.report()["thresholds"];
     assert_eq!((&thresholds[0]["kept"], &thresholds[1]["kept"]), (&true.into(), &false.into()), "{thresholds}");
+}
+
+#[test]
+fn a_change_that_nobody_hears_of_is_lost_however_short_the_run() {
+    let server = Server::start();
+    let nowhere = server.folder.path().join("nowhere");
+    fs::write(&nowhere, "").unwrap();
+    let more = "[devices]\ncount = 5\n[ramp]\nper_second = 50\n[changes]\nper_second = 20\n[run]\nduration_s = 2\nlost_after_s = 3\n\
+                [thresholds]\nheld_once = \"= 5\"\nlost = \"= 0\"";
+    let output = server.run(more, &["--set", &format!("changes.lines.to={}", nowhere.display())]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("✓ kept    held_once = 5") && said.contains("✗ MISSED  lost = 0"), "{said}");
+    let report = server.report();
+    let totals = &report["totals"];
+    assert!(totals["changes"].as_u64().unwrap() > 0 && totals["lost"] == totals["changes"], "{totals}");
+    let text = report["scenario"]["text"].as_str().unwrap();
+    assert!(text.contains("#   --set changes.lines.to=") && text.contains("lost_after_s = 3"), "{text}");
+}
+
+#[test]
+fn a_program_makes_the_changes_and_one_that_fails_is_counted() {
+    let server = Server::start();
+    // Delivers as a script of an operator would, and fails unless the answer is "ok".
+    let deliver = "exec 3<>/dev/tcp/127.0.0.1/$1; echo deliver $2 Inbox >&3; read -r answer <&3; [ $answer = ok ]";
+    let run = |port: u16| {
+        let changes =
+            format!("changes={{ per_second = 10, command = {{ words = ['bash', '-c', '{deliver}', 'deliver', '{port}', '{{user}}'] }} }}");
+        let more = "[devices]\ncount = 5\n[ramp]\nper_second = 50\n[run]\nduration_s = 2\nlost_after_s = 2\n\
+                    [thresholds]\nwakes = \"> 0\"\nlost = \"= 0\"\nerrors = \"= 0\"";
+        let output = server.run(more, &["--set", &changes]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), server.report()["totals"].clone())
+    };
+    let (code, said, _) = run(server.control.port());
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said, totals) = run(1);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!((&totals["lost"], &totals["errors"]["change"]), (&totals["changes"], &totals["changes"]), "{totals}");
+    assert!(totals["first_error"].as_str().unwrap().contains("bash ended with exit status"), "{totals}");
+}
+
+#[test]
+fn devices_of_every_kind_take_the_policy_that_the_server_wants() {
+    let server = Server::start_with(&["--policy"]);
+    let more = r#"
+        [devices]
+        count = 12
+        [[devices.mix]]
+        kind = "ios"
+        [[devices.mix]]
+        kind = "android-old"
+        [[devices.mix]]
+        kind = "windows-mobile"
+        [[devices.mix]]
+        kind = "outlook"
+        [changes]
+        per_second = 10
+        [run]
+        duration_s = 2
+        [thresholds]
+        held_once = "= 100 %"
+        wakes = "> 0"
+        lost = "= 0"
+        errors = "= 0"
+    "#;
+    let output = server.run(more, &[]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientConfig, Resumption};
+use rustls::client::{ClientConfig, Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
 
 /// A self-signed certificate (ECDSA P-256) that lives as long as the process.
@@ -56,7 +57,7 @@ pub fn server_config(certificate: &Path, key: &Path) -> anyhow::Result<Arc<Serve
 /// Whom a device believes.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// Servers whose certificate chains to this root.
+    /// Servers whose certificate chains to this root, or is this very one: self-signed, whether made as a CA or not.
     Root(CertificateDer<'static>),
     /// Anybody: for throw-away certificates of others. Never the default.
     Anybody,
@@ -81,14 +82,15 @@ impl Trust {
 pub fn client_config(trust: Trust, resume: bool) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-    let mut config = match trust {
+    let root = match trust {
         Trust::Root(root) => {
             let mut roots = RootCertStore::empty();
-            roots.add(root).context("the root is not a certificate")?;
-            builder.with_root_certificates(roots).with_no_client_auth()
+            roots.add(root.clone()).context("the root is not a certificate")?;
+            Some((root, WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone()).build()?))
         }
-        Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(Arc::new(BelieveAnybody(provider))).with_no_client_auth(),
+        Trust::Anybody => None,
     };
+    let mut config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Believe { provider, root })).with_no_client_auth();
     // A device's keys go to the record layer of the gateway: a waiting device is to weigh what it must and not more.
     config.enable_secret_extraction = true;
     if !resume {
@@ -97,19 +99,28 @@ pub fn client_config(trust: Trust, resume: bool) -> anyhow::Result<Arc<ClientCon
     Ok(Arc::new(config))
 }
 
-/// Takes any certificate, but still checks that the peer holds its key.
+/// Takes the root itself, as OpenSSL does and rustls does not when it says that it is a CA, and what it has signed; without a root
+/// any certificate. Always checks that the peer holds the key.
 #[derive(Debug)]
-struct BelieveAnybody(Arc<CryptoProvider>);
+struct Believe {
+    provider: Arc<CryptoProvider>,
+    root: Option<(CertificateDer<'static>, Arc<WebPkiServerVerifier>)>,
+}
 
-impl ServerCertVerifier for BelieveAnybody {
+impl ServerCertVerifier for Believe {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        match &self.root {
+            Some((root, _)) if root == certificate => verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?,
+            Some((_, verifier)) => return verifier.verify_server_cert(certificate, intermediates, name, ocsp, now),
+            None => {}
+        }
         Ok(ServerCertVerified::assertion())
     }
 
@@ -119,7 +130,7 @@ impl ServerCertVerifier for BelieveAnybody {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -128,10 +139,37 @@ impl ServerCertVerifier for BelieveAnybody {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_self_signed_certificate_that_is_a_ca_is_believed_for_its_names_only() {
+        let signed = |name: &str| {
+            let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        };
+        let (certificate, other) = (signed("localhost"), signed("localhost"));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+        let believe = Believe { provider, root: Some((certificate.clone(), verifier)) };
+        let check = |certificate: &CertificateDer<'_>, name: &'static str| {
+            believe.verify_server_cert(certificate, &[], &ServerName::try_from(name).unwrap(), &[], UnixTime::now()).is_ok()
+        };
+        assert!(check(&certificate, "localhost"));
+        assert!(!check(&certificate, "example.org") && !check(&other, "localhost"));
     }
 }

@@ -40,7 +40,7 @@ const COST_MAX: (u32, u32) = (1 << 18, 16);
 pub enum Role {
     /// Look.
     Viewer,
-    /// Also help people: block, wipe, show recovery passwords.
+    /// Also help people: block, wipe, cancel. Recovery passwords are for admins.
     Helpdesk,
     /// Everything.
     Admin,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::ensure;
 
@@ -28,6 +29,7 @@ pub struct Hyper {
     pub target: SocketAddr,
     pub control: SocketAddr,
     publisher: Publisher,
+    allocator: Allocator,
 }
 
 impl Hyper {
@@ -50,10 +52,11 @@ impl Hyper {
         }
         if allocator == Allocator::Jemalloc {
             ensure!(Path::new(JEMALLOC).exists(), "{JEMALLOC} is missing: install libjemalloc2");
-            command.env("LD_PRELOAD", JEMALLOC);
+            // As in pushgate: what is free goes back without waiting for the next call.
+            command.env("LD_PRELOAD", JEMALLOC).env("MALLOC_CONF", "background_thread:true");
         }
         let program = Program::start(&mut command, directory, "holder", control)?;
-        Ok(Hyper { program, target, control, publisher: Publisher::connect(control)? })
+        Ok(Hyper { program, target, control, publisher: Publisher::connect(control)?, allocator })
     }
 
     /// Requests that it holds, or has asked others to hold.
@@ -96,5 +99,10 @@ impl Server for Hyper {
 
     fn wakes(&self, devices: Range<usize>) -> Vec<Vec<u8>> {
         wakes(devices)
+    }
+
+    /// jemalloc keeps what is free for about ten seconds; glibc keeps it anyway.
+    fn settles(&self) -> Duration {
+        Duration::from_secs(if self.allocator == Allocator::Jemalloc { 10 } else { 1 })
     }
 }

@@ -146,8 +146,8 @@ impl Server for Pushpin {
         devices.clone().step_by(BATCH).map(|start| post("/publish/", "", &body(start))).collect()
     }
 
-    /// A second after the first request on a channel, it asks the origin for it again. A device that goes before makes it cancel the
-    /// request of another.
+    /// A second after the first request on a channel, it asks the origin for it again. That it cancels requests ("out of sequence")
+    /// has another cause: waiting for this did not change it.
     fn settles(&self) -> Duration {
         Duration::from_secs(4)
     }

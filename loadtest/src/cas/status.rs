@@ -49,7 +49,7 @@ impl Status {
 
     /// One line.
     pub fn say(&mut self, cas: &Cas) {
-        let text = if self.is_json { json(cas) } else { self.line(cas) };
+        let text = if self.is_json { json(cas, self.began.elapsed().as_secs_f64()) } else { self.line(cas) };
         println!("{text}");
     }
 
@@ -83,11 +83,12 @@ fn counts(cas: &Cas) -> Vec<(&'static str, u64)> {
     counts
 }
 
-fn json(cas: &Cas) -> String {
+fn json(cas: &Cas, t_s: f64) -> String {
     let waits = cas.take_waits();
     let commands: serde_json::Map<_, _> =
         counts(cas).into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count.into())).collect();
     json!({
+        "t_s": t_s,
         "requests": cas.requests(),
         "commands": commands,
         "workers_busy": cas.workers_busy(),
@@ -118,6 +119,6 @@ mod tests {
         device.folder_sync().await.unwrap();
         assert_eq!(status.line(&cas), "   0:00  workers busy 0 of 4   waiting 0   asked: FolderSync 2, OPTIONS 1");
         assert_eq!(status.line(&cas), "   0:00  workers busy 0 of 4   waiting 0   asked: nothing");
-        assert!(json(&cas).contains("\"requests\":3"));
+        assert!(json(&cas, 0.0).contains("\"requests\":3"));
     }
 }

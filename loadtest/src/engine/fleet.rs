@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -12,7 +13,7 @@ use tokio::runtime::Handle;
 use super::counts::Counts;
 use super::slots::{Slot, Stage};
 use super::watch::Watch;
-use crate::scenario::{Network, Plan, User};
+use crate::scenario::{Network, Plan, User, fetches_after};
 
 /// All devices of a process. A device's number here counts from 0; in the scenario it counts on from `first`.
 pub struct Fleet {
@@ -28,8 +29,11 @@ pub struct Fleet {
     /// One for each kind of the mix, in its order.
     kinds: Vec<(Arc<Behaviour>, Arc<DeviceOptions>)>,
     sources: Vec<IpAddr>,
+    /// A woken device fetches within this.
+    fetch_within_ms: AtomicU64,
     watch: Arc<Watch>,
     runtime: Handle,
+    is_quiet: AtomicBool,
 }
 
 /// Why a device has something to do.
@@ -71,7 +75,23 @@ impl Fleet {
         };
         let counts = Arc::new(Counts::new(devices, Duration::from_secs_f64(plan.run.lost_after_s)));
         let (observer, runtime) = (Arc::clone(&counts) as Arc<dyn Observer>, Handle::current());
-        let make = |watch| Arc::new(Fleet { counts, observer, plan, first, devices, turns, users, kinds, sources, watch, runtime });
+        let make = |watch| {
+            Arc::new(Fleet {
+                counts,
+                observer,
+                plan,
+                first,
+                devices,
+                turns,
+                users,
+                kinds,
+                sources,
+                fetch_within_ms: AtomicU64::new(0),
+                watch,
+                runtime,
+                is_quiet: AtomicBool::new(false),
+            })
+        };
         Ok(Watch::start(devices, make)?)
     }
 
@@ -103,9 +123,24 @@ impl Fleet {
         }
     }
 
+    /// From now on woken devices fetch within this, each after a time of its own.
+    pub fn fetch_within(&self, within: Duration) {
+        self.fetch_within_ms.store(within.as_millis() as u64, Relaxed);
+    }
+
     /// All devices lose their connections and come back within this.
     pub fn storm(&self, within: Duration) {
         self.watch.storm(within);
+    }
+
+    /// No more changes at the scenario's rate: those that were sent are to be answered.
+    pub fn quiet(&self) {
+        self.is_quiet.store(true, Relaxed);
+    }
+
+    /// Whether that was said.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Relaxed)
     }
 
     /// Drops all devices that wait.
@@ -136,7 +171,14 @@ impl Fleet {
             unreachable!("what is unpacked was packed here");
         };
         match reason {
-            Reason::Readable(at) => life.hear(at, &*self.observer).await,
+            Reason::Readable(at) => {
+                life.hear(at, &*self.observer).await;
+                let within = Duration::from_millis(self.fetch_within_ms.load(Relaxed));
+                let pause = fetches_after(self.first + number, within);
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
             Reason::Lost(error) => life.miss(error, &*self.observer),
             Reason::Rested => {}
             Reason::Reconnects => life.lose_connection(),

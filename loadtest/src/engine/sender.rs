@@ -11,6 +11,7 @@ use pushgate::notify::lmtp;
 use pushgate::standin::webhook::Webhook;
 use tokio::process::Command;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
 use super::fleet::Fleet;
@@ -28,18 +29,30 @@ pub struct Sender {
 /// What is asked for beside the rate.
 #[derive(Debug, Clone, Copy)]
 pub enum Wish {
-    /// One change for every device.
-    All,
+    /// A mail for every device that the server knows; nobody is told of it yet.
+    MailAll,
+    /// One change for every device that the server knows, due then; without its mail if that is there already.
+    WakeAll { due: Instant, has_mail: bool },
     /// So many, each for another device, when the one before is over.
     OneByOne(usize),
 }
 
 /// A way, ready to go.
 enum Way {
-    Webhook(Box<Webhook>, usize),
+    Webhook(Vec<Webhook>, usize),
     Command(Arc<[String]>, Arc<Semaphore>),
     Lmtp(Arc<LmtpAddress>, Arc<Semaphore>),
     Lines(Lines, String),
+}
+
+/// What of a change is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    /// All ways but the webhook.
+    Mail,
+    /// The webhook alone.
+    Word,
 }
 
 /// Programs and LMTP conversations at the same time.
@@ -78,25 +91,29 @@ impl Sender {
                     // Whoever dropped the other end is leaving.
                     None => return,
                     Some(Wish::OneByOne(count)) => self.one_by_one(count).await,
-                    Some(Wish::All) => {
-                        let now = Instant::now();
-                        devices.extend((0..self.fleet.devices()).map(|device| (device, now)));
-                        self.send(&devices).await;
-                        self.fleet.counts.to_send.fetch_sub(devices.len() as u64, Relaxed);
-                    }
+                    Some(Wish::MailAll) => self.all(Instant::now(), Part::Mail).await,
+                    Some(Wish::WakeAll { due, has_mail }) => self.all(due, if has_mail { Part::Word } else { Part::All }).await,
                 },
-                () = sleep_until(next.into()), if self.per_second > 0.0 => {
+                () = sleep_until(next.into()), if self.per_second > 0.0 && !self.fleet.is_quiet() => {
                     let now = Instant::now();
-                    while next <= now && devices.len() < BATCH_MAX {
+                    while next <= now && devices.len() < BATCH_MAX && !self.fleet.is_quiet() {
                         // One that was never held is not known to the server.
                         let device = (self.random.next() % self.fleet.devices() as u64) as usize;
                         devices.extend(self.fleet.counts.was_held(device).then_some((device, next)));
                         next += self.random.pause(self.per_second);
                     }
-                    self.send(&devices).await;
+                    self.send(&devices, Part::All).await;
                 }
             }
         }
+    }
+
+    async fn all(&mut self, due: Instant, part: Part) {
+        let all = self.fleet.devices();
+        // One that was never held is not known to the server.
+        let devices: Vec<_> = (0..all).filter(|&device| self.fleet.counts.was_held(device)).map(|device| (device, due)).collect();
+        self.send(&devices, part).await;
+        self.fleet.counts.to_send.fetch_sub(all as u64, Relaxed);
     }
 
     async fn one_by_one(&mut self, count: usize) {
@@ -108,7 +125,7 @@ impl Sender {
             while !self.fleet.counts.is_held(device) && Instant::now() < deadline {
                 sleep(LOOK).await;
             }
-            self.send(&[(device, Instant::now())]).await;
+            self.send(&[(device, Instant::now())], Part::All).await;
             while self.fleet.counts.is_awaited(device) && Instant::now() < deadline {
                 sleep(LOOK).await;
             }
@@ -118,12 +135,14 @@ impl Sender {
     }
 
     /// Each with the moment at which it was due.
-    async fn send(&mut self, devices: &[(usize, Instant)]) {
+    async fn send(&mut self, devices: &[(usize, Instant)], part: Part) {
         let fleet = Arc::clone(&self.fleet);
-        for (index, way) in self.ways.iter_mut().enumerate() {
+        let ways = self.ways.iter_mut().filter(|way| part == Part::All || matches!(way, Way::Webhook(..)) == (part == Part::Word));
+        for (index, way) in ways.enumerate() {
             let batch = if let Way::Webhook(_, batch_max) = way { *batch_max } else { devices.len().max(1) };
             for devices in devices.chunks(batch) {
-                if index == 0 {
+                // Of a mail without word of it nobody can know.
+                if index == 0 && part != Part::Mail {
                     for &(device, due) in devices {
                         fleet.counts.changing(device, due);
                     }
@@ -140,7 +159,9 @@ impl Sender {
 impl Way {
     fn of(notify: &Notify) -> anyhow::Result<Way> {
         Ok(match notify {
-            Notify::Webhook { address, token, batch_max } => Way::Webhook(Box::new(Webhook::new(*address, token.clone())), *batch_max),
+            Notify::Webhook { addresses, token, batch_max } => {
+                Way::Webhook(addresses.iter().map(|&address| Webhook::new(address, token.clone())).collect(), *batch_max)
+            }
             Notify::Command { words } => Way::Command(words.clone().into(), permits()),
             Notify::Lmtp { address } => Way::Lmtp(Arc::new(lmtp_address(address)?), permits()),
             Notify::Lines { to, line } => Way::Lines(Lines::to(to)?, line.clone()),
@@ -149,9 +170,9 @@ impl Way {
 
     async fn send(&mut self, fleet: &Arc<Fleet>, users: &[User]) -> anyhow::Result<()> {
         match self {
-            Way::Webhook(webhook, _) => {
-                let mailboxes: Vec<&str> = users.iter().map(|user| &*user.mailbox).collect();
-                webhook.notify(&mailboxes).await.map(drop)
+            Way::Webhook(webhooks, _) => {
+                let mailboxes: Vec<Arc<str>> = users.iter().map(|user| Arc::from(&*user.mailbox)).collect();
+                notify(webhooks, mailboxes.into()).await
             }
             Way::Lines(lines, line) => {
                 let text: String = users.iter().map(|user| filled(line, user) + "\n").collect();
@@ -169,6 +190,25 @@ impl Way {
             }
         }
     }
+}
+
+/// Tells all gateways at the same time; the first failure, after all have been told.
+async fn notify(webhooks: &mut Vec<Webhook>, mailboxes: Arc<[Arc<str>]>) -> anyhow::Result<()> {
+    let mut sending = JoinSet::new();
+    for mut webhook in webhooks.drain(..) {
+        let mailboxes = Arc::clone(&mailboxes);
+        sending.spawn(async move {
+            let mailboxes: Vec<&str> = mailboxes.iter().map(|mailbox| &**mailbox).collect();
+            let sent = webhook.notify(&mailboxes).await;
+            (webhook, sent)
+        });
+    }
+    let mut done = Ok(());
+    for (webhook, sent) in sending.join_all().await {
+        webhooks.push(webhook);
+        done = done.and(sent.map(drop));
+    }
+    done
 }
 
 /// Does it for each user, some at the same time; failures are counted.

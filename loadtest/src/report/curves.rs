@@ -322,7 +322,7 @@ mod tests {
         b.marks[1].t_s += 20.0;
         let marks = marks(&[Named { name: "A", run: &a }, Named { name: "B", run: &b }]);
         let labels: Vec<&str> = marks.iter().map(|(_, label)| label.as_str()).collect();
-        assert_eq!(labels, ["ramp done", "A wake all", "B wake all"]);
+        assert_eq!(labels, ["steady", "A wake all", "B wake all"]);
     }
 
     #[test]

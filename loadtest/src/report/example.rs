@@ -24,7 +24,7 @@ pub fn run() -> Results {
         machine: Machine { cores: 2, memory_bytes: 8 << 30, kernel: "Linux 6.1".into(), version: "0.1.0".into() },
         devices: DEVICES as usize,
         processes: 2,
-        marks: vec![mark(21.0, "ramp done"), mark(60.0, "wake all")],
+        marks: vec![mark(21.0, "steady"), mark(60.0, "wake all")],
         wakes: Wakes {
             overall: latency(2.0),
             phases: vec![phase("steady", 21.0, 60.0, 1.0), phase("wake all", 60.0, 65.0, 9.0)],

@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn labels_of_marks_do_not_touch() {
-        let crowded = [(10.0, "ramp done"), (11.0, "wake all"), (12.0, "storm"), (13.0, "too many"), (90.0, "far away")];
+        let crowded = [(10.0, "steady"), (11.0, "wake all"), (12.0, "storm"), (13.0, "too many"), (90.0, "far away")];
         let plot = plot(&crowded, Vec::new());
         assert_eq!(plot.mark_rows(), [Some(0), Some(1), Some(2), None, Some(0)]);
         assert_eq!(plot.figure("a").matches("<text class=\"mark\"").count(), 4);

@@ -10,7 +10,7 @@ use pushgate::gateway::open_files;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::line::{Answer, Order, Task};
+use super::line::{Answer, Order, Task, now_us};
 use crate::engine::fleet::Fleet;
 use crate::engine::sender::{Sender, Wish};
 use crate::input;
@@ -44,8 +44,15 @@ async fn work(order: Order, mut lines: mpsc::Receiver<String>) -> anyhow::Result
     while let Some(line) = lines.recv().await {
         match serde_json::from_str(&line)? {
             Task::Begin => drop(running.spawn(Arc::clone(&fleet).ramp(Instant::now()))),
-            Task::WakeAll => ask(&fleet, &wishes, Wish::All, order_devices).await?,
+            Task::MailAll => ask(&fleet, &wishes, Wish::MailAll, order_devices).await?,
+            Task::WakeAll { due_us, has_mail, fetch_within_s } => {
+                fleet.fetch_within(Duration::from_secs_f64(fetch_within_s));
+                let late = Duration::from_micros(now_us().saturating_sub(due_us));
+                let due = Instant::now().checked_sub(late).unwrap_or_else(Instant::now);
+                ask(&fleet, &wishes, Wish::WakeAll { due, has_mail }, order_devices).await?;
+            }
             Task::WakeOne(count) => ask(&fleet, &wishes, Wish::OneByOne(count), count).await?,
+            Task::Quiet => fleet.quiet(),
             Task::Storm(within_s) => fleet.storm(Duration::from_secs_f64(within_s)),
             Task::Tell => {
                 say(&Answer::Tick(Box::new(fleet.counts.take())))?;

@@ -32,7 +32,8 @@ pub struct Arguments {
     /// The scenario.
     #[arg(value_name = "SCENARIO.toml")]
     scenario: PathBuf,
-    /// A value to use instead of the scenario's, such as target.url=https://mail.example.org or devices.count=500.
+    /// A value to use instead of the scenario's, such as target.url=https://mail.example.org or devices.count=500;
+    /// KEY= takes the scenario's away, a whole table too.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
     /// Processes to spread the devices over; the same as --set run.processes=N.
@@ -49,8 +50,8 @@ const NOT_KEPT: u8 = 1;
 const WRONG_SCENARIO: u8 = 2;
 /// How often processes and server are asked.
 const EVERY: Duration = Duration::from_secs(1);
-/// What was sent at the end has this long to arrive.
-const SETTLE: Duration = Duration::from_secs(5);
+/// Beside the time after which a change is lost: until it is counted so.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Runs it; 0 when all thresholds are kept.
 ///
@@ -87,6 +88,7 @@ async fn conduct(plan: &Plan) -> anyhow::Result<Results> {
     crews.tell(Task::Begin).await?;
     let began = Instant::now();
     let mut ended = Ended::Completed;
+    let mut is_quiet = false;
     loop {
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => {
@@ -106,9 +108,12 @@ async fn conduct(plan: &Plan) -> anyhow::Result<Results> {
             _ = ticking.tick() => {}
         }
         let outstanding = take_sample(&mut crews, &mut probe, &mut record, &mut live, began).await?;
-        let is_over = began.elapsed() >= duration(plan) && (outstanding == 0 || began.elapsed() >= duration(plan) + SETTLE);
-        if is_over || ended == Ended::Interrupted {
+        if ended == Ended::Interrupted || is_quiet && (outstanding == 0 || began.elapsed() >= latest_end(plan)) {
             break;
+        }
+        if !is_quiet && began.elapsed() >= duration(plan) {
+            crews.tell(Task::Quiet).await?;
+            is_quiet = true;
         }
     }
     let ticks = crews.tell(Task::End).await?;
@@ -138,22 +143,37 @@ fn duration(plan: &Plan) -> Duration {
     Duration::from_secs_f64(plan.run.duration_s)
 }
 
+/// The moment at which every change that was sent is answered or lost.
+fn latest_end(plan: &Plan) -> Duration {
+    duration(plan) + Duration::from_secs_f64(plan.run.lost_after_s) + SETTLE
+}
+
 /// What is still to happen, in the order of time.
 struct Course {
     ramp_over: Option<Duration>,
-    /// The last first.
-    events: Vec<Event>,
+    /// With its moment; the last first.
+    events: Vec<(Duration, Part)>,
+}
+
+/// An event, or what comes before it.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Mail,
+    Event(Event),
 }
 
 impl Course {
     fn new(plan: &Plan) -> Self {
-        let mut events = plan.events.clone();
-        events.sort_by(|a, b| b.at_s.total_cmp(&a.at_s));
+        let at = |seconds| Duration::from_secs_f64(seconds);
+        let mails = plan.events.iter().filter(|event| event.mail_before_s > 0.0);
+        let mut events: Vec<(Duration, Part)> = mails.map(|event| (at(event.at_s - event.mail_before_s), Part::Mail)).collect();
+        events.extend(plan.events.iter().map(|event| (at(event.at_s), Part::Event(*event))));
+        events.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
         Course { ramp_over: Some(plan.ramp_time()), events }
     }
 
     fn next_at(&self) -> Duration {
-        let event = self.events.last().map(|event| Duration::from_secs_f64(event.at_s));
+        let event = self.events.last().map(|&(at, _)| at);
         // A day from now is never: something else comes first.
         self.ramp_over.into_iter().chain(event).min().unwrap_or(Duration::from_secs(86_400 * 365))
     }
@@ -162,12 +182,15 @@ impl Course {
     fn next(&mut self, now: Duration) -> Option<(Option<Task>, &'static str)> {
         if self.ramp_over.is_some_and(|at| at <= now) {
             self.ramp_over = None;
-            return Some((None, "ramp done"));
+            return Some((None, "steady"));
         }
-        let event = self.events.pop_if(|event| Duration::from_secs_f64(event.at_s) <= now)?;
-        Some(match event.what {
-            Happening::WakeAll => (Some(Task::WakeAll), "wake all"),
-            Happening::Storm => (Some(Task::Storm(event.within_s)), "storm"),
+        let (_, part) = self.events.pop_if(|(at, _)| *at <= now)?;
+        Some(match part {
+            Part::Mail => (Some(Task::MailAll), "mail"),
+            Part::Event(event) => match event.what {
+                Happening::WakeAll => (Some(Task::wake_all(event.mail_before_s > 0.0, event.fetch_within_s)), "wake all"),
+                Happening::Storm => (Some(Task::Storm(event.within_s)), "storm"),
+            },
         })
     }
 }

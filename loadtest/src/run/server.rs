@@ -12,7 +12,8 @@ use crate::scenario::Server;
 
 /// Somebody who asks it.
 pub struct Probe {
-    metrics: Option<(Webhook, String)>,
+    /// One for each process of the server, with the path.
+    metrics: Vec<(Webhook, String)>,
     pid: Option<u32>,
 }
 
@@ -25,19 +26,19 @@ impl Probe {
     /// # Errors
     /// The address of the metrics is none.
     pub fn new(server: &Server) -> anyhow::Result<Self> {
-        let metrics = server.metrics.as_deref().map(|url| {
+        let metrics = server.metrics.iter().map(|url| {
             let rest = url.strip_prefix("http://").unwrap_or(url);
             let (authority, path) = rest.split_once('/').unwrap_or((rest, "metrics"));
-            let address = authority.to_socket_addrs().with_context(|| url.to_owned())?.next().context("server.metrics: no address")?;
+            let address = authority.to_socket_addrs().with_context(|| url.clone())?.next().context("server.metrics: no address")?;
             anyhow::Ok((Webhook::new(address, server.token.clone().unwrap_or_default()), format!("/{path}")))
         });
-        Ok(Probe { metrics: metrics.transpose()?, pid: server.pid })
+        Ok(Probe { metrics: metrics.collect::<anyhow::Result<_>>()?, pid: server.pid })
     }
 
     /// Now; what it does not say is absent.
     pub async fn ask(&mut self) -> results::Server {
         let mut found = results::Server::default();
-        if let Ok(text) = self.metrics().await {
+        if let Ok(text) = tokio::time::timeout(PATIENCE, self.metrics()).await.unwrap_or_else(|late| Err(late.into())) {
             found.rss_bytes = value(&text, "process_resident_memory_bytes").map(|bytes| bytes as u64);
             found.cpu_s = value(&text, "process_cpu_seconds_total");
             found.held = value(&text, "pushgate_pings_held").map(|held| held as u64);
@@ -52,11 +53,15 @@ impl Probe {
         found
     }
 
+    /// Of all processes, one after the other; all or nothing, or a sum would jump.
     async fn metrics(&mut self) -> anyhow::Result<String> {
-        let (link, path) = self.metrics.as_mut().context("nobody to ask")?;
-        let answer = tokio::time::timeout(PATIENCE, link.call("GET", path, String::new())).await??;
-        ensure!(answer.status == 200, "the metrics were answered {}", answer.status);
-        Ok(String::from_utf8(answer.body)?)
+        let mut text = String::new();
+        for (link, path) in &mut self.metrics {
+            let answer = link.call("GET", path, String::new()).await?;
+            ensure!(answer.status == 200, "the metrics were answered {}", answer.status);
+            text += std::str::from_utf8(&answer.body)?;
+        }
+        Ok(text)
     }
 }
 

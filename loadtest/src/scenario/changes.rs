@@ -21,8 +21,8 @@ pub struct Changes {
 /// A way to make a change, or to tell of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notify {
-    /// pushgate's `POST /v1/notifications`, with at most so many in one request.
-    Webhook { address: SocketAddr, token: String, batch_max: usize },
+    /// pushgate's `POST /v1/notifications`, with at most so many in one request; each change to all of these addresses.
+    Webhook { addresses: Vec<SocketAddr>, token: String, batch_max: usize },
     /// A program, once for each change.
     Command { words: Vec<String> },
     /// A mail, by LMTP.
@@ -32,6 +32,12 @@ pub enum Notify {
 }
 
 impl Changes {
+    /// Whether there are mails, and apart from them word of them: a webhook.
+    pub fn has_mail_and_word(&self) -> bool {
+        let is_word = |way: &Notify| matches!(way, Notify::Webhook { .. });
+        self.ways.iter().any(is_word) && !self.ways.iter().all(is_word)
+    }
+
     pub(super) fn of(mut keys: Keys) -> Option<Changes> {
         let per_second = keys.take_positive("per_second").unwrap_or(0.0);
         let per_device_hour = keys.take_positive("per_device_hour").unwrap_or(0.0);
@@ -49,17 +55,17 @@ impl Changes {
 }
 
 fn webhook(mut keys: Keys) -> Option<Notify> {
-    let url = keys.take_parsed("url", |url| {
+    let urls = keys.take_list("url", |url| {
         let authority = url.strip_prefix("http://").ok_or("begins with http://")?;
         let authority = authority.split('/').next().unwrap_or_default();
         let found = authority.to_socket_addrs().map_err(|error| error.to_string())?.next();
         found.ok_or_else(|| "has no address".to_owned())
     });
-    let address = keys.must("url", url);
+    let addresses = keys.must("url", urls);
     let token = token(&mut keys);
     let token = keys.must("token", token);
     let batch_max = keys.take::<usize>("batch_max").unwrap_or(1_000).clamp(1, 20_000);
-    Some(Notify::Webhook { address: address?, token: token?, batch_max })
+    Some(Notify::Webhook { addresses: addresses?, token: token?, batch_max })
 }
 
 fn command(mut keys: Keys) -> Option<Notify> {

@@ -180,6 +180,11 @@ impl Heartbeat {
     }
 }
 
+/// How long a device waits before it fetches what it was woken for, when all do so within this.
+pub fn fetches_after(device: usize, within: Duration) -> Duration {
+    within.mul_f64(even(device, GOLDEN))
+}
+
 /// Spreads numbers evenly over 0 to 1, each stretch of them too.
 pub(super) fn even(number: usize, by: f64) -> f64 {
     (number as f64 * by).fract()

@@ -37,6 +37,10 @@ pub struct Event {
     pub what: Happening,
     /// A storm: everybody connects again within this.
     pub within_s: f64,
+    /// A wake of all: the mails are delivered so long before the server is told; 0: each just before.
+    pub mail_before_s: f64,
+    /// A wake of all: from now on woken devices fetch within this, each after a time of its own; 0: at once.
+    pub fetch_within_s: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +82,11 @@ impl Event {
         let (at_s, what) = (keys.take_positive("at_s"), keys.take("what"));
         let (at_s, what) = (keys.must("at_s", at_s), keys.must("what", what));
         let within_s = keys.take_positive("within_s").unwrap_or(0.0);
-        Some(Event { at_s: at_s?, what: what?, within_s })
+        let mail_before_s = keys.take_positive("mail_before_s").unwrap_or(0.0);
+        if at_s.is_some_and(|at_s| mail_before_s >= at_s) {
+            keys.problem("mail_before_s", "is before the beginning");
+        }
+        let fetch_within_s = keys.take_positive("fetch_within_s").unwrap_or(0.0);
+        Some(Event { at_s: at_s?, what: what?, within_s, mail_before_s, fetch_within_s })
     }
 }

@@ -62,6 +62,20 @@ impl Keys {
         parse(&text).map_err(|reason| self.problem(key, &reason)).ok()
     }
 
+    /// One text, or a list of at least one, each parsed by the type it stands for.
+    pub fn take_list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        let texts: Vec<String> = match self.table.get(key)? {
+            Value::Array(_) => self.take(key)?,
+            _ => vec![self.take(key)?],
+        };
+        if texts.is_empty() {
+            self.problem(key, "is an empty list");
+            return None;
+        }
+        let parsed = texts.iter().map(|text| parse(text)).collect::<Result<Vec<T>, String>>();
+        parsed.map_err(|reason| self.problem(key, &reason)).ok()
+    }
+
     /// A key that must be there.
     pub fn must<T>(&self, key: &str, value: Option<T>) -> Option<T> {
         // If there are problems already, a wrong value may have been one of them.

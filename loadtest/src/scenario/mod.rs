@@ -7,6 +7,7 @@ mod changes;
 mod devices;
 mod events;
 mod keys;
+mod shown;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 pub use self::changes::{Changes, Notify};
-pub use self::devices::{Devices, Heartbeat, Kind, Mix, WaitsBy};
+pub use self::devices::{Devices, Heartbeat, Kind, Mix, WaitsBy, fetches_after};
 pub use self::events::{Event, Happening, Manner, Network};
 use self::keys::{Keys, Problems};
 pub use self::target::{Server, Target};
@@ -33,7 +34,7 @@ use crate::source::Sources;
 pub struct Plan {
     /// Its name: the file's, without its ending.
     pub name: String,
-    /// The text, without secrets.
+    /// The text for the report: with what the command line set, without secrets.
     pub text: String,
     pub target: Target,
     pub users: Users,
@@ -95,15 +96,15 @@ impl Plan {
                 problems.add(format!("--set {setting}: {reason}"));
             }
         }
-        let plan = Plan::of(name, text, Keys::new(table, problems.clone()));
+        let plan = Plan::of(name, shown::shown(text, settings), Keys::new(table, problems.clone()));
         match (plan, problems.all()) {
             (Some(plan), problems) if problems.is_empty() => Ok(plan),
             (_, problems) => Err(problems),
         }
     }
 
-    /// `None`: there are problems.
-    fn of(name: &str, text: &str, mut keys: Keys) -> Option<Plan> {
+    /// `text`: for the report. `None`: there are problems.
+    fn of(name: &str, text: String, mut keys: Keys) -> Option<Plan> {
         let target = keys.table("target");
         let target = keys.must("target", target).and_then(Target::of);
         let users = Users::of(keys.table("users"));
@@ -121,13 +122,18 @@ impl Plan {
             keys.problem("networks", "have more than 100 percent of the devices");
         }
         let is_woken = events.iter().flatten().any(|event| event.what == Happening::WakeAll);
+        let has_mail_first = events.iter().flatten().any(|event| event.mail_before_s > 0.0);
+        let can_mail_first = has_changes.as_ref().is_some_and(|changes| changes.as_ref().is_none_or(Changes::has_mail_and_word));
+        if has_mail_first && !can_mail_first {
+            keys.problem("changes", "have no webhook beside the mails that an event delivers before");
+        }
         if is_woken && has_changes.is_none() {
             keys.problem("changes", "is missing: nobody knows how to wake all");
         }
         drop(keys);
         Some(Plan {
             name: name.to_owned(),
-            text: without_secrets(text),
+            text,
             target: target?,
             users: users?,
             devices: devices?,
@@ -201,7 +207,7 @@ fn ramp(keys: Option<Keys>, devices: usize) -> Option<Vec<Step>> {
     }
 }
 
-/// Sets `a.b=value`; a value that is no TOML is a text.
+/// Sets `a.b=value`; a value that is no TOML is a text, and none takes the key or the whole table away.
 fn set(table: &mut Table, setting: &str) -> Result<(), String> {
     let (path, text) = setting.split_once('=').ok_or("write KEY=VALUE")?;
     let value = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
@@ -213,15 +219,10 @@ fn set(table: &mut Table, setting: &str) -> Result<(), String> {
         let inner = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
         table = inner.as_table_mut().ok_or_else(|| format!("{key} is no table"))?;
     }
-    table.insert(last.to_owned(), value);
+    if text.trim().is_empty() {
+        table.remove(last);
+    } else {
+        table.insert(last.to_owned(), value);
+    }
     Ok(())
-}
-
-/// The text for the report: who reads that need not know passwords.
-fn without_secrets(text: &str) -> String {
-    let line = |line: &str| match line.split_once('=') {
-        Some((key, _)) if ["password", "token"].contains(&key.trim()) => format!("{key}= \"...\""),
-        _ => line.to_owned(),
-    };
-    text.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
 }

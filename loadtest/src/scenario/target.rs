@@ -29,8 +29,8 @@ pub struct Target {
 /// `[server]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
-    /// Where its metrics are, in Prometheus's form.
-    pub metrics: Option<String>,
+    /// Where its metrics are, in Prometheus's form; of several processes, all are added up.
+    pub metrics: Vec<String>,
     pub token: Option<String>,
     /// Its process, if it runs on this machine: for memory and CPU.
     pub pid: Option<u32>,
@@ -85,12 +85,12 @@ impl Target {
 
 impl Server {
     pub(super) fn of(mut keys: Keys) -> Option<Server> {
-        let metrics = keys.take_parsed("metrics", |url| match url.starts_with("http://") {
+        let metrics = keys.take_list("metrics", |url| match url.starts_with("http://") {
             true => Ok(url.to_owned()),
             false => Err("begins with http://".into()),
         });
         let token = token(&mut keys);
-        Some(Server { metrics, token, pid: keys.take("pid") })
+        Some(Server { metrics: metrics.unwrap_or_default(), token, pid: keys.take("pid") })
     }
 }
 

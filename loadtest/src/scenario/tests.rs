@@ -115,6 +115,23 @@ fn a_ramp_goes_by_steps_and_its_last_step_goes_on() {
 }
 
 #[test]
+fn one_change_may_go_to_several_gateways_after_its_mail() {
+    let event = "[[events]]\nat_s = 4\nwhat = \"wake_all\"\nmail_before_s = 3\n";
+    let lines = "[changes.lines]\nto = \"127.0.0.1:1\"\n";
+    let webhook = "[changes.webhook]\nurl = [\"http://127.0.0.1:2\", \"http://127.0.0.1:3\"]\ntoken = \"hush\"\n";
+    let ways = plan(&format!("{event}{lines}{webhook}")).unwrap().changes.unwrap().ways;
+    let [Notify::Lines { .. }, Notify::Webhook { addresses, .. }] = &ways[..] else { panic!("{ways:?}") };
+    assert_eq!(addresses.iter().map(|address| address.port()).collect::<Vec<_>>(), [2, 3]);
+    // Who delivers mails before has to say when it is time.
+    assert_eq!(plan(&format!("{event}{lines}")).unwrap_err().len(), 1);
+    assert_eq!(
+        plan(&format!("{}{lines}{webhook}", event.replace('3', "4"))).unwrap_err(),
+        ["events[0].mail_before_s: is before the beginning"]
+    );
+    assert!(plan(&webhook.replace("[\"http://127.0.0.1:2\", \"http://127.0.0.1:3\"]", "[]")).unwrap_err()[0].ends_with("is an empty list"));
+}
+
+#[test]
 fn secrets_stay_out_of_the_report() {
     let plan = plan("[users]\npassword = \"hush\"\n[server]\nmetrics = \"http://127.0.0.1:9/metrics\"\ntoken = \"hush\"").unwrap();
     assert!(!plan.text.contains("hush") && plan.text.contains("password = \"...\""), "{}", plan.text);

@@ -313,7 +313,7 @@ fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Prob
         wipe_state: query.wipe,
         policy: query.policy.map(|name| PolicyName::new(&name)).transpose().map_err(bad_policy)?,
         last_seen_before: page::time(query.last_seen_before.as_deref())?,
-        search: query.search,
+        search: page::search(query.search)?,
     })
 }
 

@@ -114,7 +114,7 @@ pub(super) async fn list(
     Query(query): Query<MailboxesQuery>,
 ) -> Result<axum::Json<Page<MailboxView>>, Problem> {
     let limit = page::limit(query.limit)?;
-    let (after, search) = (query.after.unwrap_or_default(), query.search.unwrap_or_default().to_lowercase());
+    let (after, search) = (query.after.unwrap_or_default(), page::search(query.search)?.unwrap_or_default().to_lowercase());
     let snapshot = internal.store.snapshot();
     let mut names = said_of(&snapshot, &after, &search, limit + 1);
     add_with_devices(&internal, &mut names, &after, &search, limit + 1).await?;

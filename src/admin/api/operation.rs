@@ -89,7 +89,7 @@ impl Operation {
 
     /// Takes a body of text.
     pub(super) fn takes_text(mut self, content_type: &'static str) -> Self {
-        self.takes = Some((content_type, shape::named::<String>));
+        self.takes = Some((content_type, shape::text));
         self
     }
 

@@ -9,6 +9,8 @@ use crate::logic::policy::Timestamp;
 
 /// Entries of a page when nobody says how many.
 const USUAL: usize = 100;
+/// Characters of a search.
+const SEARCH_CHARS_MAX: usize = 255;
 
 /// A page of a list.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +41,12 @@ pub(super) fn number(after: Option<&str>) -> Result<Option<u64>, Problem> {
 
 pub(super) fn bad_cursor() -> Problem {
     Problem::bad_request("Give as after what the page before gave as next, or leave it out to begin at the first.")
+}
+
+/// What to search for: every row is compared with it, so it is short.
+pub(super) fn search(given: Option<String>) -> Result<Option<String>, Problem> {
+    let is_long = given.as_deref().is_some_and(|text| text.chars().count() > SEARCH_CHARS_MAX);
+    if is_long { Err(Problem::bad_request(format!("Search for at most {SEARCH_CHARS_MAX} characters."))) } else { Ok(given) }
 }
 
 /// A time of a query.

@@ -18,6 +18,11 @@ pub(super) fn inline<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     T::json_schema(generator)
 }
 
+/// Text that is not JSON: of what shape, JSON Schema has no words for.
+pub(super) fn text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "description": "One mailbox a line, or columns with the mailbox in the first.", "examples": ["hew@example.org\nanna@example.org\n"] })
+}
+
 /// A time, UTC, whole seconds.
 pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time", "examples": ["2026-11-22T20:23:13Z"] })

@@ -17,7 +17,7 @@ use super::body::Body;
 use super::faults::Fault;
 use super::record::Recorded;
 use super::shared::{Shared, Who};
-use super::{folders, ping, small, sync};
+use super::{folders, ping, policy, small, sync};
 use crate::logic::eas::{Command, Request as EasRequest};
 use crate::logic::wbxml::{Elements, Limits, Step};
 
@@ -227,12 +227,16 @@ async fn work(shared: Arc<Shared>, user: String, request: EasRequest, body: Byte
 }
 
 async fn dispatch(shared: &Shared, who: &Who, command: Command, request: &EasRequest, body: &[u8]) -> Answer {
+    if let Some(demand) = policy::demand(shared, who, command, request.policy_key) {
+        return demand;
+    }
     match command {
         Command::Ping => ping::answer(shared, who, body).await,
         Command::Sync => sync::answer(shared, who, body).await,
         Command::FolderSync => folders::sync(shared, who, body),
         Command::FolderCreate | Command::FolderUpdate | Command::FolderDelete => folders::edit(shared, who, command, body),
         Command::Settings => small::settings(body),
+        Command::Provision if shared.options.wants_policy => policy::provision(shared, who, body),
         Command::Provision => small::provision(body),
         Command::GetItemEstimate => small::estimate(shared, who, body),
         Command::SendMail | Command::SmartForward | Command::SmartReply => small::send_mail(who, command, body),

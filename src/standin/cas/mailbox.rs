@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use tokio::sync::watch;
 
 use super::ItemId;
+use super::policy::Given;
 use super::sync::RememberedSync;
 
 /// Items kept in a folder; the oldest are forgotten beyond it, so that an endless run stays small.
@@ -109,6 +110,7 @@ pub(super) struct Partnership {
     /// Counts Pings and hanging Syncs: the newest wins.
     pub(super) held: u64,
     pub(super) sync: Option<RememberedSync>,
+    pub(super) policy: Given,
 }
 
 /// The folders of a new mailbox: name and Type, Inbox first.

@@ -16,6 +16,7 @@ mod listen;
 mod mailbox;
 mod manners;
 mod ping;
+mod policy;
 mod record;
 mod shared;
 mod small;
@@ -58,6 +59,8 @@ pub struct CasOptions {
     pub password: String,
     /// Whether OPTIONS needs the password.
     pub options_asks_password: bool,
+    /// Whether devices must take a policy (Provision) before they are answered anything else.
+    pub wants_policy: bool,
     /// Requests served at once; a held one counts as long as it is held (except for Exchange).
     pub workers: usize,
     /// Requests that wait for a worker; more get 503.
@@ -83,6 +86,7 @@ impl Default for CasOptions {
             domain: "example.org".into(),
             password: "test".into(),
             options_asks_password: true,
+            wants_policy: false,
             workers: usize::MAX,
             queue_max: usize::MAX,
             heartbeat_min_s: None,

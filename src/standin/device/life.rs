@@ -88,6 +88,7 @@ impl Life {
 
     /// Goes on until there is nothing to do but wait.
     pub async fn go(&mut self, observer: &dyn Observer) -> Waiting {
+        let mut was_asked = false;
         loop {
             if let Some(pause) = self.rest.take() {
                 return Waiting::Rest(pause);
@@ -98,8 +99,14 @@ impl Life {
             // Boxed: rare and large, and waiting is what a device spends its life in.
             let stepped = Box::pin(self.step(observer)).await;
             self.count_exchanges(observer);
-            if let Err(error) = stepped {
-                self.fail(&error, observer);
+            match stepped {
+                // As the protocol means it, and no failure, unless the server says so again when it has been done.
+                Err(error) if wants_provisioning(&error) && !was_asked => {
+                    was_asked = true;
+                    self.needs = Needs::Provision;
+                }
+                Err(error) => self.fail(&error, observer),
+                Ok(()) => {}
             }
         }
     }
@@ -179,10 +186,9 @@ impl Life {
     fn fail(&mut self, error: &DeviceError, observer: &dyn Observer) {
         self.device.disconnect();
         observer.note(self.number, Event::Failed(error));
-        match error {
-            // Both ask for provisioning; see MS-ASPROV 3.1.5.1 and what servers do.
-            DeviceError::Http(449 | 403) | DeviceError::Status(_, 140..=144) => self.needs = self.needs.min(Needs::Provision),
-            _ => {}
+        // 403 and an order to wipe are what some servers say instead.
+        if wants_provisioning(error) || matches!(error, DeviceError::Http(403) | DeviceError::Status(_, 140)) {
+            self.needs = self.needs.min(Needs::Provision);
         }
         let (first, longest) = self.behaviour.backoff;
         let pause = (first * (1 << self.failures.min(16))).min(longest);
@@ -266,6 +272,11 @@ impl Life {
         let watched = self.device.folders.iter().filter(|folder| folder.class().is_some_and(|class| classes.contains(class)));
         watched.take(self.folders_max).map(|folder| folder.id.clone()).collect()
     }
+}
+
+/// Whether the server wants the device to take a policy first; see MS-ASPROV 3.1.5.1.
+fn wants_provisioning(error: &DeviceError) -> bool {
+    matches!(error, DeviceError::Http(449) | DeviceError::Status(_, 141..=144))
 }
 
 /// Up to half more, differently for each device, so that a thousand failures do not become a thousand attempts at once.

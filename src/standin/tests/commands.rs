@@ -206,6 +206,31 @@ async fn a_device_makes_renames_and_deletes_folders() {
 }
 
 #[tokio::test]
+async fn a_policy_is_taken_in_two_phases_and_shown_from_then_on() {
+    use crate::standin::device::DeviceError;
+    for (version, demand) in [(Version::V12_1, DeviceError::Http(449)), (Version::V14_1, DeviceError::Status(Command::Sync, 142))] {
+        for packs_query in [false, true] {
+            let cas = cas(Kind::Exchange, |options| options.wants_policy = true).await;
+            let mut device = another_device(&cas, "hew", "Standin0001", |options| {
+                options.version = version;
+                options.packs_query = packs_query;
+            });
+            let nowhere = FolderId::new("1").unwrap();
+            let refused = device.sync_all(&nowhere).await.unwrap_err();
+            assert_eq!(refused.to_string(), demand.to_string(), "{version} {packs_query}");
+            device.provision().await.unwrap();
+            assert_eq!(cas.count(Command::Provision), 2);
+            in_step(&mut device).await;
+            // Not the key that was given to it: it must ask again.
+            device.policy_key = device.policy_key.map(|key| key + 1);
+            assert!(device.sync_all(&nowhere).await.is_err());
+            device.provision().await.unwrap();
+            in_step(&mut device).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_small_commands_answer() {
     let cas = cas(Kind::Other, |_| {}).await;
     let mut device = device(&cas);

@@ -79,6 +79,7 @@ impl World {
             received: arrived,
             connection: Tag { connection },
         };
+        self.devices[device].clock.offered = self.now;
         self.send(Note::Offer(offer));
     }
 

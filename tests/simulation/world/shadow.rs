@@ -21,6 +21,8 @@ pub(super) struct Clock {
     /// Its time when it last became a stranger; until it has been held for a while, what is reported may only leave it in doubt.
     stranger_from: Duration,
     ping_arrived: Moment,
+    /// When it was handed to the lot, which for a hanging Sync happens again after each answer that said nothing.
+    pub(super) offered: Moment,
     wakes: Vec<Moment>,
 }
 
@@ -117,7 +119,7 @@ impl World {
         let now = self.now;
         let clock = &mut self.devices[device].clock;
         clock.held = clock.time(now);
-        (clock.runs, clock.ping_arrived) = (Some((now, connection)), now);
+        (clock.runs, clock.ping_arrived, clock.offered) = (Some((now, connection)), now, now);
     }
 
     pub(super) fn stop_clock(&mut self, device: usize, connection: u64) {
@@ -140,7 +142,7 @@ impl World {
         let now = self.now;
         let heartbeat_s = self.requests.get(&ping).map(|request| request.received_heartbeat_s);
         let is_current = self.devices[number].clock.runs.is_some_and(|(_, on)| on == connection);
-        let arrived = self.devices[number].clock.ping_arrived;
+        let (arrived, offered) = (self.devices[number].clock.ping_arrived, self.devices[number].clock.offered);
         self.stop_clock(number, connection);
         let clock = &mut self.devices[number].clock;
         let time = clock.time(now);
@@ -148,7 +150,7 @@ impl World {
             Outcome::Expired if is_current => {
                 let due = arrived + Duration::from_secs(heartbeat_s.unwrap_or_default().into());
                 let inbox = Duration::from_millis(2_000);
-                if heartbeat_s.is_some() && (now + TICK < due || now > due.max(arrived + inbox)) {
+                if heartbeat_s.is_some() && (now + TICK < due || now > due.max(offered + inbox)) {
                     self.fail(format!("device {number}: Status 1 at {now:?}, due at {due:?}"));
                 }
             }

@@ -125,7 +125,9 @@ async fn devices_are_filtered_and_paged() {
     let next = first["next"].as_str().expect("more");
     let second = scene.request("GET", &format!("/v1/devices?limit=3&after={next}"), "").await.json();
     assert_eq!((ids(&first).as_str(), ids(&second).as_str(), &second["next"]), ("ab", "cde", &Value::Null));
+    let long = format!("search={}", "x".repeat(256));
     for bad in [
+        long.as_str(),
         "access=banned",
         "wipe=x",
         "after=x",

@@ -1,0 +1,168 @@
+//! A gateway, a shell beside it, and devices.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pushgate::config::{self, Config};
+use pushgate::logic::eas::{DeviceId, DeviceType, Mailbox, Version};
+use pushgate::standin::tls::ThrowAway;
+use pushgate::store::{DeviceChange, Recorded, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::postgres;
+
+/// A running `pushgate serve` and the folder it runs in.
+pub struct Served {
+    folder: TempDir,
+    child: Child,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// On SQLite.
+pub fn gateway() -> Served {
+    Served::start("sqlite:store.db")
+}
+
+/// On PostgreSQL.
+pub fn gateway_on_postgres() -> Served {
+    Served::start(&postgres::new_database())
+}
+
+impl Served {
+    fn start(store: &str) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = ThrowAway::new(&["localhost"]).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("certificate.pem", &certificate.certificate_pem);
+        write("key.pem", &certificate.key_pem);
+        let (https, internal) = (free_address(), free_address());
+        write(
+            "pushgate.toml",
+            &format!(
+                r#"
+                listen.address = ["{https}"]
+                tls = {{ certificate = "certificate.pem", private_key = "key.pem" }}
+                backend.url = ["http://127.0.0.1:9"]
+                mailbox.default_domain = "example.org"
+                internal = {{ address = "{internal}", token_file = "token" }}
+                store = {{ url = "{store}", key_file = "store.key", flush_s = 1 }}
+                log.level = "warn"
+                "#
+            ),
+        );
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = program(folder.path());
+        let child = command.arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let served = Served { folder, child };
+        let began = Instant::now();
+        while served.run("status --json").code != 0 {
+            let log = || std::fs::read_to_string(served.folder.path().join("log")).unwrap();
+            assert!(began.elapsed() < Duration::from_secs(60), "the gateway does not start: {}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        served
+    }
+
+    /// Runs a command, its words separated by spaces.
+    pub fn run(&self, line: &str) -> Ran {
+        self.run_words(&line.split(' ').collect::<Vec<_>>())
+    }
+
+    /// Runs a command.
+    pub fn run_words(&self, words: &[&str]) -> Ran {
+        let output = program(self.folder.path()).args(words).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// What a command that must succeed says.
+    pub fn say(&self, line: &str) -> String {
+        self.run(line).done()
+    }
+
+    /// The same as JSON.
+    pub fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.say(&format!("{line} --json"))).unwrap()
+    }
+
+    /// A file beside the configuration.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(self.folder.path().join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Something that devices do, through a store of their own.
+    pub fn devices(&self, what: impl AsyncFnOnce(&Store)) {
+        let settings = self.store();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Store::open(&settings).await.unwrap();
+            what(&store).await;
+            store.close().await;
+        });
+    }
+
+    fn store(&self) -> config::Store {
+        let text = std::fs::read_to_string(self.folder.path().join("pushgate.toml")).unwrap();
+        let folder = self.folder.path().display();
+        let text =
+            text.replace("sqlite:store.db", &format!("sqlite:{folder}/store.db")).replace("\"store.key", &format!("\"{folder}/store.key"));
+        Config::parse(&text, std::iter::empty()).unwrap().store
+    }
+}
+
+impl Ran {
+    /// What it said, after checking that it succeeded.
+    pub fn done(self) -> String {
+        assert_eq!(self.code, 0, "{}", self.err);
+        self.out
+    }
+
+    /// What it said on standard error, after checking how it ended.
+    pub fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{}{}", self.out, self.err);
+        assert_eq!(self.out, "", "errors go to standard error");
+        self.err
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may be dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A device's change, on the disk.
+pub async fn record(store: &Store, (mailbox, id): (&str, &str), changes: Vec<DeviceChange>) {
+    let mailbox = Mailbox::normalise(mailbox, None, true).unwrap();
+    let (id, phone) = (DeviceId::new(id.as_bytes()).unwrap(), DeviceType::new(b"SmartPhone").unwrap());
+    assert_eq!(store.record(&mailbox, &id, &phone, changes).await, Recorded::Saved);
+}
+
+pub fn seen(version: Version) -> DeviceChange {
+    DeviceChange::Seen { version, user_agent: Some("Phone/1.0".into()) }
+}
+
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pushgate"));
+    command.current_dir(folder);
+    command
+}
+
+/// Not 127.0.0.1: outgoing connections take their ports there.
+fn free_address() -> String {
+    TcpListener::bind("127.0.1.1:0").unwrap().local_addr().unwrap().to_string()
+}

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Runs schemathesis against a real pushgate: every operation of /openapi.json, with good and bad data, as an admin and as nobody.
+
+    PUSHGATE=target/release/pushgate SCHEMATHESIS=…/schemathesis tests/api/check.py [more arguments of schemathesis]
+
+The gateway gets a database, a certificate and a token of its own in a temporary folder. Ends with schemathesis's exit code."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).parent
+# Bounds of a run: examples of each kind an operation, and seconds in all.
+EXAMPLES, SECONDS = 15, 75
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="pushgate-api-") as folder:
+        gateway = Gateway(pathlib.Path(folder))
+        try:
+            gateway.prepare()
+            return schemathesis(gateway)
+        finally:
+            gateway.stop()
+
+
+class Gateway:
+    """A pushgate whose backend is nowhere: nothing here concerns devices' traffic."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.internal = f"127.0.0.1:{free_port()}"
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem"))
+        (folder / "pushgate.toml").write_text(f"""
+            listen.address = ["127.0.0.1:{free_port()}"]
+            tls = {{ certificate = "certificate.pem", private_key = "key.pem" }}
+            backend.url = ["http://127.0.0.1:9"]
+            mailbox.default_domain = "example.org"
+            internal = {{ address = "{self.internal}", token_file = "token" }}
+            log.level = "error"
+        """)
+        program = pathlib.Path(os.environ["PUSHGATE"]).resolve()
+        self.process = subprocess.Popen([program, "serve"], cwd=folder, stdin=subprocess.DEVNULL)
+        self.token = ""
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        until = time.monotonic() + 30
+        while True:
+            try:
+                self.token = (self.folder / "token").read_text().strip()
+                with urllib.request.urlopen(f"http://{self.internal}/healthz", timeout=5):
+                    return
+            except OSError:
+                if time.monotonic() > until or self.process.poll() is not None:
+                    raise
+                time.sleep(0.05)
+
+    def call(self, method, path, body, **headers):
+        headers |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://{self.internal}{path}", json.dumps(body).encode(), headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.read()
+
+    def prepare(self):
+        """Something to find, so that not every answer is 404."""
+        for name in ("Strict", "Lax"):
+            self.call("POST", "/v1/policies", {"name": name, "settings": {"device_password_enabled": True}})
+        self.call("PUT", "/v1/groups/Sales", {"policy": "Lax", "mailboxes": ["hew", "anna"]}, **{"If-Match": '"0"'})
+        self.call("PUT", "/v1/domains/example.org", {"policy": "Strict"})
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+
+def schemathesis(gateway):
+    command = [
+        os.environ["SCHEMATHESIS"], "--config-file", str(HERE / "schemathesis.toml"), "run", f"http://{gateway.internal}/openapi.json",
+        "--header", f"Authorization: Bearer {gateway.token}", "--workers", "2", "--max-examples", str(EXAMPLES), "--max-time", str(SECONDS),
+        "--phases", "examples,coverage,fuzzing", "--request-timeout", "10", "--generation-deterministic", "--continue-on-failure",
+        "--no-color", "--warnings", "off",
+    ]
+    code = subprocess.run(command + sys.argv[1:], stdin=subprocess.DEVNULL, timeout=SECONDS + 120).returncode
+    if gateway.process.poll() is not None:
+        print("pushgate ended by itself")
+        return 1
+    return code
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def run(*command):
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
