@@ -11,7 +11,6 @@ use axum::response::Response;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::Instrument;
 
-use super::acts::Acts;
 use super::api;
 use super::problem::Problem;
 use super::token::Token;
@@ -35,8 +34,6 @@ pub struct Internal {
     pub metrics: PrometheusHandle,
     /// Policies, partnerships, tokens, the audit trail.
     pub store: Store,
-    /// Who is told of what was done.
-    pub acts: Arc<dyn Acts>,
     /// How a mailbox in a query is made one name.
     pub mailboxes: config::Mailbox,
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::eas::{DeviceId, Mailbox};
+use crate::logic::policy::Timestamp;
 
 /// A future behind a pointer, so that the trait can be an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -19,6 +20,8 @@ pub trait GatewayView: Send + Sync + 'static {
     fn refresh_gauges(&self);
     /// Held Pings that match, at most `filter.limit`; asks the lots.
     fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>>;
+    /// Devices that never get anywhere: told to provision, or provisioning, over and over. Answers at once.
+    fn looping(&self) -> Vec<LoopingDevice>;
     /// Whether a balancer should send devices here.
     fn ready(&self) -> Readiness;
 }
@@ -66,6 +69,30 @@ pub struct Status {
     /// One entry a class.
     #[serde(default)]
     pub classes: Vec<ClassStatus>,
+    /// The directory that groups are read from; null: there is none.
+    #[serde(default)]
+    pub directory: Option<DirectoryStatus>,
+}
+
+/// The directory in [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DirectoryStatus {
+    /// The last reading that counted.
+    #[schemars(schema_with = "super::api::shape::some_time")]
+    pub read_at: Option<Timestamp>,
+    /// Since when readings fail; null: the last one counted.
+    #[schemars(schema_with = "super::api::shape::some_time")]
+    pub failing_since: Option<Timestamp>,
+    /// Why the last one failed.
+    pub error: Option<String>,
+    /// Groups found by the last reading that counted.
+    pub groups: usize,
+    /// Members of all of them together.
+    pub mailboxes: usize,
+    /// Members that are neither a person with a mailbox nor a group.
+    pub strangers: usize,
+    /// Groups that could not be taken: no usable name, a name twice, or one that a group made by hand has.
+    pub skipped: Vec<String>,
 }
 
 /// One source in [`Status`].
@@ -151,6 +178,19 @@ pub struct HeldPing {
     pub address: String,
     /// What it waits for: `parked`, `checking`, ….
     pub phase: String,
+}
+
+/// A device that never gets anywhere; of this process only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoopingDevice {
+    /// Whose.
+    pub mailbox: Mailbox,
+    /// Which.
+    pub device_id: DeviceId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Times it was told to provision, or did, since then.
+    pub count: u32,
 }
 
 /// `GET /v1/pings`.

@@ -9,7 +9,7 @@ use super::confirm::confirm;
 use super::listing::{self, list_all};
 use super::table::{or_dash, sheet, table};
 use super::{Outcome, block_on};
-use crate::admin::api::devices::{DeviceView, RecoveryPasswordView};
+use crate::admin::api::devices::{DeviceView, LoopingView, RecoveryPasswordView};
 
 /// Runs one of them.
 pub fn run(command: &Device) -> Outcome {
@@ -47,6 +47,7 @@ fn list(arguments: &DeviceList) -> Outcome {
             ("policy", arguments.policy.clone()),
             ("last_seen_before", arguments.last_seen_before.clone()),
             ("search", arguments.search.clone()),
+            ("looping", arguments.looping.then(|| "true".to_owned())),
         ],
     );
     list_all(&arguments.reach, &path, |devices: &[DeviceView]| {
@@ -60,7 +61,7 @@ fn row(device: &DeviceView) -> [String; 7] {
         device.mailbox.clone(),
         device.device_id.clone(),
         device.information.model.clone().unwrap_or_else(|| device.device_type.clone()),
-        device.access_state.clone(),
+        if device.looping.is_some() { format!("{}, looping", device.access_state) } else { device.access_state.clone() },
         device.policy.applied.as_ref().map_or_else(|| "-".into(), |policy| format!("{policy} ({})", device.policy.status)),
         or_dash(device.wipe.as_ref().map(|wipe| &wipe.state)),
         or_dash(device.last_attempt_at),
@@ -121,6 +122,18 @@ fn follow(device: &DeviceView) -> String {
     format!("pushgate device show {} {}", device.mailbox, device.device_id)
 }
 
+/// Why devices loop, the most usual first.
+const WHAT_TO_DO: [&str; 4] = [
+    "It cannot apply its policy (pushgate policy set NAME allow_non_provisionable_devices=true lets it in without),",
+    "or the backend has policies of its own (switch them off there, or take the mailbox's policy away here),",
+    "or it is a program that never will (pushgate device block).",
+    "Once that is mended it gets through at its next try, which may take up to an hour; pushgate device remove lets it begin anew.",
+];
+
+fn looping(looping: &LoopingView) -> String {
+    format!("since {}: {} times told to provision, or provisioning, without coming further; it is slowed", looping.since, looping.count)
+}
+
 fn show(device: &DeviceView) -> String {
     let information = &device.information;
     let wipe = device.wipe.as_ref();
@@ -150,6 +163,8 @@ fn show(device: &DeviceView) -> String {
         ("Last sync status", device.last_sync_status.map(|status| status.to_string())),
         ("Last ping heartbeat", device.last_heartbeat_s.map(|heartbeat| format!("{heartbeat} s"))),
         ("Folders synced", Some(device.folders_synced.to_string())),
+        ("Looping", device.looping.as_ref().map(looping)),
+        ("", device.looping.as_ref().map(|_| WHAT_TO_DO.join(" "))),
         ("Access", Some(format!("{} ({})", device.access_state, device.access_why))),
         ("Policy applied", device.policy.applied.clone()),
         ("Policy status", Some(device.policy.status.clone())),

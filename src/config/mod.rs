@@ -5,6 +5,7 @@
 
 mod canary;
 pub mod definition;
+mod directory;
 pub mod limits;
 mod reference;
 mod store;
@@ -21,6 +22,7 @@ use crate::logic::eas::ClassSet;
 pub use crate::logic::eas::Naming as Mailbox;
 pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
+pub use directory::{Directory, GROUP_MARK, Security};
 pub use limits::Limits;
 pub use reference::reference_toml;
 pub use store::{Secret, Store, StoreUrl};
@@ -46,6 +48,8 @@ pub struct Config {
     pub provision: Provision,
     /// Where partnerships and policies are kept.
     pub store: Store,
+    /// Where groups are read from; `None`: nowhere.
+    pub directory: Option<Directory>,
     /// REST, metrics and notifications.
     pub internal: Internal,
     /// Notification sources.
@@ -252,6 +256,7 @@ impl Config {
             auth: Auth { verdict_ttl: seconds(v, "auth", "verdict_ttl_s"), bearer_claim: v.texts("auth", "bearer_claim") },
             provision: Provision { is_here: v.text("provision", "mode") == "gateway", devices_max: v.int("provision", "devices_max") },
             store: store::build(v),
+            directory: directory::build(v),
             internal: internal(v),
             notify: Notify {
                 trust: seconds(v, "notify", "trust_s"),

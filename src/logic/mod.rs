@@ -2,10 +2,11 @@
 //! randomness, log or shell may be named here (`tests/tidy.rs` checks it).
 //!
 //! * [`wbxml`]: the codec. * [`eas`]: ActiveSync vocabulary. * [`decide`]: hold or answer. * [`hold`]: held requests.
-//! * [`policy`]: policies, partnerships, provisioning, wipe. * [`source`]: which notification sources are believed.
+//! * [`policy`]: policies, partnerships, provisioning, wipe. * [`directory`]: groups of an LDAP directory. * [`source`]: which notification sources are believed.
 
 pub mod answer;
 pub mod decide;
+pub mod directory;
 pub mod eas;
 pub mod hold;
 pub mod policy;

@@ -180,7 +180,7 @@ impl Writer {
 
     /// Once a second.
     pub(super) fn poll(&mut self) {
-        let done = self.refresh().map_err(StoreError::from).and_then(|()| self.decide_some());
+        let done = self.refresh().map_err(StoreError::from).and_then(|()| self.decide_some()).and_then(|()| self.expire_audit());
         if let Err(error) = done {
             tracing::debug!(%error, "looking for changes failed");
             self.look_after_connection();

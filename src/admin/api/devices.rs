@@ -1,5 +1,6 @@
 //! Devices: `/v1/devices`. One device is `/v1/devices/{mailbox}/{device}`: a device that has two mailboxes has two partnerships.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,9 +12,9 @@ use super::caller::Caller;
 use super::etag::Tagged;
 use super::input::{Json, Path, Query};
 use super::page::{self, Page};
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
+use crate::admin::view::LoopingDevice;
 use crate::logic::eas::{DeviceId, DeviceInformation, Mailbox};
 use crate::logic::policy::access::{Access, AccessState};
 use crate::logic::policy::wipe::{Wipe, WipeKind, WipeState};
@@ -70,6 +71,8 @@ pub(crate) struct DeviceView {
     /// When the recovery password was stored.
     #[schemars(schema_with = "super::shape::some_time")]
     pub(crate) recovery_password_at: Option<Timestamp>,
+    /// It never gets anywhere: told to provision, or provisioning, over and over, and slowed for that. As the asked process sees it.
+    pub(crate) looping: Option<LoopingView>,
     /// What it says of itself.
     pub(crate) information: InformationView,
     /// One more with every change, other than what is merely seen; also the ETag.
@@ -127,6 +130,17 @@ pub(crate) struct WipeView {
     pub(crate) cancelled_by: Option<String>,
 }
 
+/// A device that never gets anywhere.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Looping")]
+pub(crate) struct LoopingView {
+    /// Since when.
+    #[schemars(schema_with = "super::shape::time")]
+    pub(crate) since: Timestamp,
+    /// Times it was told to provision, or did, since then.
+    pub(crate) count: u32,
+}
+
 /// What a device says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "DeviceInformation")]
@@ -168,6 +182,8 @@ pub(super) struct DevicesQuery {
     /// With this in mailbox, id, type, user agent or description, in any case; * is any text.
     #[schemars(length(max = 255))]
     search: Option<String>,
+    /// That never get anywhere (true), as the asked process sees it; false is as if it were left out.
+    looping: Option<bool>,
     /// What the page before gave as `next`.
     after: Option<String>,
     /// At most so many.
@@ -242,13 +258,17 @@ pub(super) async fn list(
     let (limit, after) = (page::limit(query.limit)?, page::number(query.after.as_deref())?);
     let filter = filter(&internal, query)?;
     let found = internal.store.devices(filter, after.unwrap_or(0), limit).await?;
-    Ok(axum::Json(Page { items: found.devices.iter().map(view).collect(), next: found.next.map(|next| next.to_string()) }))
+    let loops = Loops::of(&internal);
+    Ok(axum::Json(Page {
+        items: found.devices.iter().map(|stored| view(stored, &loops)).collect(),
+        next: found.next.map(|next| next.to_string()),
+    }))
 }
 
 pub(super) async fn show(State(internal): State<Arc<Internal>>, place: Place) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.device(&mailbox, &device_id).await?;
-    stored.as_ref().map(tagged).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
+    stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
 }
 
 pub(super) async fn change(
@@ -259,8 +279,7 @@ pub(super) async fn change(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.set_device_access(&caller.by(), &mailbox, &device_id, change.access).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn wipe(
@@ -271,8 +290,7 @@ pub(super) async fn wipe(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.order_wipe(&caller.by(), &mailbox, &device_id, order.kind).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn cancel_wipe(
@@ -282,14 +300,12 @@ pub(super) async fn cancel_wipe(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.cancel_wipe(&caller.by(), &mailbox, &device_id).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn remove(State(internal): State<Arc<Internal>>, caller: Caller, place: Place) -> Result<StatusCode, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     internal.store.remove_device(&caller.by(), &mailbox, &device_id).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -314,6 +330,7 @@ fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Prob
         policy: query.policy.map(|name| PolicyName::new(&name)).transpose().map_err(bad_policy)?,
         last_seen_before: page::time(query.last_seen_before.as_deref())?,
         search: page::search(query.search)?,
+        among: query.looping.filter(|only| *only).map(|_| Loops::of(internal).0.into_keys().collect()),
     })
 }
 
@@ -322,11 +339,21 @@ fn meant(internal: &Internal, Path((mailbox, device_id)): &Place) -> Result<(Mai
     Ok((internal.mailbox(mailbox)?, device_id))
 }
 
-fn tagged(stored: &Stored) -> Tagged<DeviceView> {
-    Tagged(stored.revision, view(stored))
+/// Devices that never get anywhere.
+struct Loops(HashMap<(Mailbox, DeviceId), LoopingView>);
+
+impl Loops {
+    fn of(internal: &Internal) -> Self {
+        let device = |device: LoopingDevice| ((device.mailbox, device.device_id), LoopingView { since: device.since, count: device.count });
+        Loops(internal.view.looping().into_iter().map(device).collect())
+    }
 }
 
-fn view(stored: &Stored) -> DeviceView {
+fn tagged(internal: &Internal, stored: &Stored) -> Tagged<DeviceView> {
+    Tagged(stored.revision, view(stored, &Loops::of(internal)))
+}
+
+fn view(stored: &Stored, loops: &Loops) -> DeviceView {
     let p = &stored.partnership;
     DeviceView {
         identity: p.identity(),
@@ -348,6 +375,7 @@ fn view(stored: &Stored) -> DeviceView {
         is_remote_wipe_supported: p.is_remote_wipe_supported(),
         recovery_password: p.recovery_password_at.map(|_| MASK.to_owned()),
         recovery_password_at: p.recovery_password_at,
+        looping: loops.0.get(&(p.mailbox.clone(), p.device_id.clone())).cloned(),
         information: information(&p.information),
         revision: stored.revision,
     }

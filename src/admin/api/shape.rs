@@ -29,7 +29,7 @@ pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A time that may be missing.
-pub(super) fn some_time(_: &mut SchemaGenerator) -> Schema {
+pub(in crate::admin) fn some_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "format": "date-time", "examples": ["2026-11-22T20:23:13Z"] })
 }
 

@@ -17,12 +17,13 @@ use super::arguments;
 use super::{Failure, Outcome};
 use crate::admin::{self, Internal, token};
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::gateway::tls::Acceptor;
 use crate::gateway::{Gateway, open_files};
 use crate::notify::{Intake, Supervisor};
 use crate::store::Store;
 use crate::telemetry;
-use seams::{InternalTls, LookAgain, Sink, View};
+use seams::{InternalTls, Sink, View};
 
 /// How often certificate files are looked at.
 const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(2);
@@ -101,7 +102,9 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
     let https = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
 
     let supervisor = Arc::new(Supervisor::new(&gateway.config.notify));
-    let view = View::new(gateway.clone(), supervisor.clone());
+    let directory = gateway.config.directory.clone();
+    let directory = directory.map(|settings| Directory::start(settings, gateway.config.mailbox.clone(), store.clone())).transpose()?;
+    let view = View::new(gateway.clone(), supervisor.clone(), store.clone(), directory);
     let mut tasks = vec![tokio::spawn(telemetry::upkeep(metrics.clone())), tokio::spawn(view.clone().refresh())];
     tasks.push(tokio::spawn(sources::tell_lots(gateway.clone(), supervisor.subscribe())));
     tasks.push(tokio::spawn(supervisor.clone().run()));
@@ -114,7 +117,6 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
         view: Arc::new(view),
         metrics,
         store: store.clone(),
-        acts: Arc::new(LookAgain(gateway.clone())),
         mailboxes: config.mailbox.clone(),
     });
     let internal = internal_listener.local_addr()?;

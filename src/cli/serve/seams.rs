@@ -8,14 +8,15 @@ use std::{io, net::SocketAddr};
 use tokio::net::TcpStream;
 
 use super::sources;
-use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
-use crate::admin::{Acts, Concern};
+use crate::admin::view::{BoxFuture, DirectoryStatus, GatewayView, HeldPing, LoopingDevice, LotStatus, PingFilter, Readiness, Status};
+use crate::directory::{self, Directory};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{Gateway, Looping, Peer};
 use crate::logic::hold::lot::HeldView;
 use crate::logic::hold::{HoldKind, MailboxChange};
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
+use crate::store::Store;
 use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
 /// notify → gateway.
@@ -24,19 +25,6 @@ pub(super) struct Sink(pub(super) Lots);
 impl ChangeSink for Sink {
     fn changed(&self, _source: Source, changes: Vec<MailboxChange>) -> Result<Woken, Overloaded> {
         self.0.changed(changes).map(Woken::pending).map_err(|_| Overloaded)
-    }
-}
-
-/// admin → gateway: what is held for a device that may no longer wait is answered.
-pub(super) struct LookAgain(pub(super) Arc<Gateway>);
-
-impl Acts for LookAgain {
-    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
-        match concern {
-            Concern::Device(mailbox, device_id) => Box::pin(async move { usize::from(self.0.look_again(&mailbox, &device_id).await) }),
-            // The store's alarms bring these, from whichever process they come, and at a pace.
-            Concern::Mailbox(_) | Concern::Everybody => Box::pin(async { 0 }),
-        }
     }
 }
 
@@ -62,12 +50,14 @@ impl crate::admin::Acceptor for InternalTls {
 pub(super) struct View {
     gateway: Arc<Gateway>,
     supervisor: Arc<Supervisor>,
+    store: Store,
+    directory: Option<Directory>,
     rate: Arc<Mutex<f64>>,
 }
 
 impl View {
-    pub(super) fn new(gateway: Arc<Gateway>, supervisor: Arc<Supervisor>) -> Self {
-        View { gateway, supervisor, rate: Arc::default() }
+    pub(super) fn new(gateway: Arc<Gateway>, supervisor: Arc<Supervisor>, store: Store, directory: Option<Directory>) -> Self {
+        View { gateway, supervisor, store, directory, rate: Arc::default() }
     }
 
     /// Keeps the wake rate current, once a second, for ever.
@@ -125,6 +115,7 @@ impl GatewayView for View {
             notifications_total: counter(&lots.0.notifications),
             lots: lot_status,
             sources: sources::source_statuses(&self.supervisor),
+            directory: self.directory.as_ref().map(|directory| directory_status(directory.status())),
             classes: sources::class_statuses(&self.supervisor, self.gateway.config.backend.poll_interval),
         }
     }
@@ -132,6 +123,12 @@ impl GatewayView for View {
     fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>> {
         let filter = HeldFilter { mailbox: filter.mailbox, device: filter.device, limit: filter.limit };
         Box::pin(async move { self.gateway.lots.list(filter).await.into_iter().map(held_ping).collect() })
+    }
+
+    fn looping(&self) -> Vec<LoopingDevice> {
+        let looping = self.gateway.looping().into_iter();
+        let device = |Looping { mailbox, device_id, since, count }| LoopingDevice { mailbox, device_id, since, count };
+        looping.map(device).collect()
     }
 
     fn ready(&self) -> Readiness {
@@ -151,7 +148,21 @@ impl GatewayView for View {
         let checks_running = self.gateway.checks_running();
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
         details.extend(sources::failing_checks(lots.check_pause()));
+        details.extend(self.store.health().trouble());
+        details.extend(self.directory.as_ref().and_then(|directory| directory.status().trouble()));
         Readiness { ready, details }
+    }
+}
+
+fn directory_status(status: directory::Status) -> DirectoryStatus {
+    DirectoryStatus {
+        read_at: status.read_at,
+        failing_since: status.failing_since,
+        error: status.error,
+        groups: status.groups,
+        mailboxes: status.mailboxes,
+        strangers: status.strangers,
+        skipped: status.skipped,
     }
 }
 
