@@ -97,8 +97,10 @@ async fn thousands_of_members_come_in_pages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_found_by_the_groups_they_say_they_are_in() {
-    let of_sales = |person: String| format!("{}memberOf: cn=Sales,ou=Groups,dc=example,dc=org\n\n", person.trim_end_matches('\n').to_owned() + "\n");
-    let people = of_sales(person("hew", "Hew@example.org")) + &of_sales(person("anna", "anna@example.org")) + &person("ben", "ben@example.org");
+    let of_sales =
+        |person: String| format!("{}memberOf: cn=Sales,ou=Groups,dc=example,dc=org\n\n", person.trim_end_matches('\n').to_owned() + "\n");
+    let people =
+        of_sales(person("hew", "Hew@example.org")) + &of_sales(person("anna", "anna@example.org")) + &person("ben", "ben@example.org");
     let slapd = Slapd::new("", &(people + &group("Sales", &[&uid("ben")])));
     let scene = scene(&format!("{}members_filter = \"(memberOf={{dn}})\"\n", slapd.section())).await;
     assert_eq!(scene.read().await.error, None);

@@ -3,7 +3,7 @@
 use pushgate::logic::eas::Version;
 use pushgate::logic::policy::provisioning::Application;
 
-use super::scene::{Administrates, Obedient, PASSWORD, settled_phone};
+use super::scene::{Administrates, Obedient, PASSWORD, id, mailbox, settled_phone};
 use crate::postgres::Server;
 use crate::scene::{backend, device, gateway, until};
 
@@ -30,7 +30,9 @@ async fn a_device_gets_its_policy_while_the_database_is_away_and_it_is_written_l
 
     database.start();
     until("it written", async || gateway.store().health().is_connected && gateway.store().health().changes == 0).await;
-    let partnership = gateway.partnership("New1").await.unwrap();
+    let stored = async || gateway.store().device(&mailbox("hew"), &id("New1")).await.ok().flatten();
+    until("it readable", async || stored().await.is_some()).await;
+    let partnership = stored().await.unwrap().partnership;
     assert_eq!(partnership.provisioning.application(), Application::AppliedInFull);
     gateway.holds(&["New1", "Phone1"]).await;
     // With the key that was given meanwhile.
