@@ -56,7 +56,7 @@ pub(super) fn build(v: &mut Values, mailboxes: &Mailbox) -> Option<Mail> {
         (None, true) => {
             let unused = ["from", "administrators"].into_iter().find(|name| v.is_written(SECTION, name));
             if let Some(name) = unused {
-                v.problem(&format!("mail.{name}"), "stands without mail.server or mail.command: no mail would leave");
+                v.problem(format!("mail.{name}"), "stands without mail.server or mail.command: no mail would leave");
             }
             return None;
         }

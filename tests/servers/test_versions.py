@@ -1,8 +1,9 @@
 """Simulated devices of every protocol version, through pushgate, in front of a real SOGo: from the first policy to the wipe, by what
 the device is told and by what an administrator is shown.
 
-SOGo has no policies, and speaks 2.5 and 12.0 to 14.1 at most; versions that it does not know it answers as it likes. Policies, wipes
-and access are the gateway's, so they are the same in all seven."""
+Policies, wipes and access are the gateway's, so they are the same in all seven. SOGo itself has no policies. It offers 2.5 and 12.0 to
+14.1, so a real phone speaks 14.1 at most; these here insist on their version, and SOGo answers FolderSync, Sync and Ping of 16.0 and 16.1
+all the same."""
 
 import email
 import time
@@ -108,6 +109,19 @@ class Versions(Scene):
     def assert_sent_to_folder_sync(self, phone: ToldDevice) -> None:
         """Status 7, at once: never a policy status inside a Ping."""
         self.assertEqual(phone.told(10), {"status": 7}, str(phone))
+
+    def test_0_behind_sogo_a_phone_of_16_1_speaks_14_1(self) -> None:
+        """So the account alone cannot be erased on it: that order exists from 16.1 on, whatever the phone could do elsewhere."""
+        phone = ToldDevice(self.gateway.url, user(ADMINISTRATOR), "16.1", "Modern1", self.gateway.certificate)
+        self.addCleanup(phone.close)
+        offered = phone.do("options")
+        self.assertEqual(offered["versions"], ["2.5", "12.0", "12.1", "14.0", "14.1"])
+        self.assertIn("Provision", offered["commands"], "the gateway's own")
+        self.assertEqual(offered["speaks"], "14.1")
+        self.assert_syncs(phone)
+        code, problem = self.order(phone, "account_only")
+        self.assertEqual(code, 422, problem)
+        self.assertIn("this one speaks 14.1", problem["detail"])
 
     def test_1_every_version_fetches_its_policy_and_syncs(self) -> None:
         settings = {"device_password_enabled": True, "min_device_password_length": 4}
