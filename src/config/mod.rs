@@ -6,6 +6,7 @@
 mod canary;
 pub mod definition;
 pub mod limits;
+mod mail;
 mod reference;
 mod store;
 mod values;
@@ -22,6 +23,7 @@ pub use crate::logic::eas::Naming as Mailbox;
 pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
 pub use limits::Limits;
+pub use mail::{Mail, MailWay, is_plain_address};
 pub use reference::reference_toml;
 pub use store::{Secret, Store, StoreUrl};
 pub use values::Problem;
@@ -50,6 +52,8 @@ pub struct Config {
     pub internal: Internal,
     /// Notification sources.
     pub notify: Notify,
+    /// Mail about devices; `None`: switched off.
+    pub mail: Option<Mail>,
     /// Logging.
     pub log: Log,
     /// Time over which held Pings are answered at shutdown.
@@ -261,6 +265,7 @@ impl Config {
                 dovecot_folders: v.bool("notify.dovecot", "folders"),
                 canary: canary::build(v, &mailbox),
             },
+            mail: mail::build(v, &mailbox),
             log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
             drain: seconds(v, "drain", "drain_s"),
             limits: Limits::build(v),

@@ -19,6 +19,7 @@ use crate::admin::{self, Internal, token};
 use crate::config::Config;
 use crate::gateway::tls::Acceptor;
 use crate::gateway::{Gateway, open_files};
+use crate::mail::Postman;
 use crate::notify::{Intake, Supervisor};
 use crate::store::Store;
 use crate::telemetry;
@@ -105,6 +106,7 @@ pub async fn start(config: Config, acceptor: Acceptor) -> anyhow::Result<Running
     let mut tasks = vec![tokio::spawn(telemetry::upkeep(metrics.clone())), tokio::spawn(view.clone().refresh())];
     tasks.push(tokio::spawn(sources::tell_lots(gateway.clone(), supervisor.subscribe())));
     tasks.push(tokio::spawn(supervisor.clone().run()));
+    tasks.extend(gateway.config.mail.clone().map(|mail| tokio::spawn(Postman::new(mail).run(store.news()))));
     tasks.extend(listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.clone()))));
 
     let config = &gateway.config;

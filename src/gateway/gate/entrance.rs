@@ -44,8 +44,7 @@ impl Exchange {
         let Some(who) = eas.who() else { return Passage::Passes(body) };
         let found = gate.find(&who);
         let policy = found.policy(who.mailbox);
-        let known = found.known(policy);
-        let decision = gate::decide(&who.asked(), &known, gate.now());
+        let decision = found.decide(&who, gate.now());
         if decision == Decision::Pass {
             if who.request.command != Command::Ping {
                 gate.loops.passed(who.mailbox, &who.request.device_id);
@@ -65,7 +64,7 @@ impl Exchange {
                     Err(answer) => return Passage::Stopped(*answer),
                 };
                 let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.now(), |steps| *steps);
-                if gate::passes_anyway(refusal, &known, &steps) {
+                if gate::passes_anyway(refusal, &found.known(policy), &steps) {
                     return Passage::Passes(body);
                 }
                 if standing == Standing::Good {
