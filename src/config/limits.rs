@@ -39,6 +39,22 @@ pub const CANARY_DELIVERY: Duration = Duration::from_secs(20);
 pub const LMTP_LINE_BYTES_MAX: usize = 2_048;
 /// Lines of an LMTP reply: LHLO lists some dozen extensions.
 pub const LMTP_LINES_MAX: usize = 100;
+/// Time for one mail to be handed over: SMTP servers may take their time, and nobody waits.
+pub const MAIL_HANDING_OVER: Duration = Duration::from_secs(60);
+/// Mails that wait to be handed over; some kilobyte each. More are not sent, which is said.
+pub const MAILS_MAX: usize = 1_000;
+/// Pauses after which a mail is tried again; then it is given up, which is said: a server that was away over lunch gets it.
+pub const MAIL_RETRIES: [Duration; 7] = [
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(1_800),
+    Duration::from_secs(3_600),
+    Duration::from_secs(7_200),
+];
+/// Devices in quarantine that people are written about, in an hour: whoever has one password can invent any number of devices.
+pub const QUARANTINE_MAILS_AN_HOUR: u32 = 30;
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
 /// Bytes of what an administrator sends: a group of half a million mailboxes at some 50 bytes each.
@@ -103,6 +119,8 @@ pub const NOTE_BYTES_MAX: usize = 512;
 pub const LOOPING_DEVICES_MAX: usize = 20_000;
 /// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
 pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
+/// Of a body that nobody wants, so much is read before its request is refused: a longer one costs the connection.
+pub const REFUSED_BODY_BYTES_MAX: usize = 65_536;
 /// Held requests looked at in one note to a lot, when policies changed.
 pub const HELD_PAGE: usize = 1_000;
 /// Changes of devices (keys, wipes) that wait for the database: some hundred bytes each, so a storm of them while it is away.

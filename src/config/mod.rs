@@ -7,6 +7,7 @@ mod canary;
 pub mod definition;
 mod directory;
 pub mod limits;
+mod mail;
 mod reference;
 mod store;
 mod values;
@@ -24,6 +25,7 @@ pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
 pub use directory::{Directory, GROUP_MARK, Security};
 pub use limits::Limits;
+pub use mail::{Mail, MailWay, is_plain_address};
 pub use reference::reference_toml;
 pub use store::{Secret, Store, StoreUrl};
 pub use values::Problem;
@@ -54,6 +56,8 @@ pub struct Config {
     pub internal: Internal,
     /// Notification sources.
     pub notify: Notify,
+    /// Mail about devices; `None`: switched off.
+    pub mail: Option<Mail>,
     /// Logging.
     pub log: Log,
     /// Time over which held Pings are answered at shutdown.
@@ -266,6 +270,7 @@ impl Config {
                 dovecot_folders: v.bool("notify.dovecot", "folders"),
                 canary: canary::build(v, &mailbox),
             },
+            mail: mail::build(v, &mailbox),
             log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
             drain: seconds(v, "drain", "drain_s"),
             limits: Limits::build(v),

@@ -45,7 +45,7 @@ use crate::logic::hold::LotOptions;
 use crate::logic::hold::folders::Coverage;
 use crate::store::Store;
 use backend::{Backend, Checker, SetupError, Verdicts};
-pub use gate::Looping;
+pub use gate::{Found, Gate, Looping, Who};
 use lots::{Lots, Note};
 pub use parked::{Parked, Peer};
 use tls::Acceptor;

@@ -22,6 +22,7 @@ mod key;
 mod mailbox_acts;
 mod mailboxes;
 mod migrations;
+mod news;
 mod pending;
 mod place;
 mod policy_acts;
@@ -55,6 +56,7 @@ pub use directory_acts::Taken;
 pub use error::{OpenError, StoreError};
 pub use gate::GATE_RECORD_BYTES;
 pub use mailbox_acts::{DomainPolicy, MailboxEdit, MembersEdit};
+pub use news::{Happened, News};
 pub use pending::Seen;
 pub use report::Health;
 pub use rows::Stored;
@@ -121,6 +123,7 @@ impl Store {
             inbox: Inbox::default(),
             gate: GateMap::new(),
             alarms: alarms::Alarms::new(),
+            newsroom: news::Newsroom::new(),
             snapshot: ArcSwap::default(),
             key: SealingKey::load_or_create(&settings.key_file)?,
             connected: AtomicBool::new(false),

@@ -254,6 +254,14 @@ pub const STORE_FLUSH_SECONDS: Metric = metric(
     &[],
     "Time to write what was seen of up to 10,000 devices, in one transaction.",
 );
+/// Mail about devices.
+pub const MAILS_TOTAL: Metric = metric(
+    "pushgate_mails_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "sent, retried, failed (given up) or dropped (too many)")],
+    "Mail to administrators and users about devices.",
+);
 /// Failures of the database.
 pub const STORE_ERRORS_TOTAL: Metric = metric(
     "pushgate_store_errors_total",
@@ -355,6 +363,7 @@ pub const ALL: &[Metric] = &[
     DIRECTORY_READS_TOTAL,
     DIRECTORY_GROUPS,
     DIRECTORY_READ_TIMESTAMP,
+    MAILS_TOTAL,
     INBOX_FULL_TOTAL,
     BUILD_INFO,
 ];

@@ -28,6 +28,8 @@ class Says200(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
+        # Only what calls itself an ActiveSync server is believed to have let a device in.
+        self.send_header("MS-Server-ActiveSync", "14.1")
         self.send_header("Content-Length", "0")
         self.end_headers()
 

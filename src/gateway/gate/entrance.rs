@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
 use super::{Found, Gate, Who, beginning};
+use crate::config::limits::REFUSED_BODY_BYTES_MAX;
 use crate::gateway::backend::Verdict;
 use crate::gateway::body::{collect, full};
 use crate::gateway::exchange::{Answer, Eas, Exchange, retry_later, wbxml};
@@ -44,8 +45,7 @@ impl Exchange {
         let Some(who) = eas.who() else { return Passage::Passes(body) };
         let found = gate.find(&who);
         let policy = found.policy(who.mailbox);
-        let known = found.known(policy);
-        let decision = gate::decide(&who.asked(), &known, gate.now());
+        let decision = found.decide(&who, gate.now());
         if decision == Decision::Pass {
             if who.request.command != Command::Ping {
                 gate.loops.passed(who.mailbox, &who.request.device_id);
@@ -65,7 +65,7 @@ impl Exchange {
                     Err(answer) => return Passage::Stopped(*answer),
                 };
                 let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.now(), |steps| *steps);
-                if gate::passes_anyway(refusal, &known, &steps) {
+                if gate::passes_anyway(refusal, &found.known(policy), &steps) {
                     return Passage::Passes(body);
                 }
                 if standing == Standing::Good {
@@ -80,9 +80,8 @@ impl Exchange {
     /// Reads a body that nobody wants, if it is short. Devices send it behind the head: an answer that overtakes it ends the connection,
     /// and the reset may overtake the answer.
     async fn read_past(&self, body: Incoming) {
-        let limits = &self.gateway.config.limits;
         // What breaks off, stands still or is long ends the connection after the answer.
-        let _ = collect(body, limits.inspected_body_bytes_max, limits.body_idle).await;
+        let _ = collect(body, REFUSED_BODY_BYTES_MAX, self.gateway.config.limits.body_idle).await;
     }
 
     async fn provision(
