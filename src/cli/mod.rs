@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod audit;
+mod chain;
 pub mod check;
 mod client;
 mod confirm;

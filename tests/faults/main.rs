@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod backend;
+mod descriptors;
 mod devices;
 mod life;
 mod process;
