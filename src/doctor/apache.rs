@@ -29,6 +29,8 @@ pub(super) fn is_directive(line: &str) -> bool {
 struct Scope {
     /// Of the section; `None` for the file itself.
     opens: Option<String>,
+    /// Its first argument: of a Location the path.
+    path: String,
     timeout: Option<String>,
     proxy_timeout: Option<String>,
 }
@@ -100,7 +102,7 @@ fn read(text: &str) -> Read {
         let Some(first) = words.first().map(|word| word.to_ascii_lowercase()) else { continue };
         if line.starts_with('<') {
             within.push(scopes.len());
-            scopes.push(Scope { opens: Some(first), ..Scope::default() });
+            scopes.push(Scope { opens: Some(first), path: words.get(1).cloned().unwrap_or_default(), ..Scope::default() });
             continue;
         }
         let scope = &mut scopes[*within.last().unwrap_or(&0)];
@@ -129,7 +131,7 @@ fn read(text: &str) -> Read {
 fn pass(line: usize, rest: &[String], scopes: &[Scope], within: &[usize]) -> Option<Pass> {
     let at = rest.iter().position(|word| word.contains("://") || word.starts_with("unix:"))?;
     let path = match at {
-        0 => scopes[*within.last()?].opens.clone().unwrap_or_default(),
+        0 => scopes[*within.last()?].path.clone(),
         _ => rest[at - 1].clone(),
     };
     let own = rest[at + 1..].iter().find_map(|word| word.to_ascii_lowercase().strip_prefix("timeout=").map(str::to_owned));

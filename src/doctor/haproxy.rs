@@ -102,7 +102,7 @@ fn read(text: &str) -> Vec<Section> {
             ["srvtimeout", value, ..] => drop(section.timeouts.insert("server".to_owned(), value.to_owned())),
             ["clitimeout", value, ..] => drop(section.timeouts.insert("client".to_owned(), value.to_owned())),
             ["mode", mode, ..] => section.is_tcp = mode == "tcp",
-            ["server" | "server-template", _, target, ..] => section.targets.push(target.to_owned()),
+            ["server", _, target, ..] | ["server-template", _, _, target, ..] => section.targets.push(target.to_owned()),
             _ => {}
         }
     }

@@ -81,7 +81,7 @@ pub fn examine(facts: &Facts, needs: &Needs) -> Vec<Finding> {
         ),
     ];
     let mut findings: Vec<Finding> =
-        rows.into_iter().filter_map(|(setting, found, needed, advice)| row(setting, found?, needed, advice)).collect();
+        rows.into_iter().filter_map(|(setting, found, needed, advice)| Some(row(setting, found?, needed, advice))).collect();
     if let Some(keepalive_s) = facts.keepalive_s {
         // Said, because people ask: it plays no part.
         let shown = look("this machine", "net.ipv4.tcp_keepalive_time", format!("{keepalive_s} s"), "any", "");
@@ -90,7 +90,7 @@ pub fn examine(facts: &Facts, needs: &Needs) -> Vec<Finding> {
     findings
 }
 
-fn row(setting: &str, found: u64, needed: u64, advice: &str) -> Option<Finding> {
+fn row(setting: &str, found: u64, needed: u64, advice: &str) -> Finding {
     let is_fine = found >= needed;
     let is_timeout = setting.contains("timeout");
     let verdict = match (is_fine, is_timeout) {
@@ -99,5 +99,5 @@ fn row(setting: &str, found: u64, needed: u64, advice: &str) -> Option<Finding> 
         (false, false) => Verdict::Look,
     };
     let advice = if is_fine { "" } else { advice };
-    Some(Finding { verdict, ..look("this machine", setting, found.to_string(), needed.to_string(), advice) })
+    Finding { verdict, ..look("this machine", setting, found.to_string(), needed.to_string(), advice) }
 }

@@ -133,7 +133,7 @@ impl Kind {
         if lines.clone().any(haproxy::is_section) && !text.contains('{') {
             return Some(Kind::Haproxy);
         }
-        lines.any(|line| line.ends_with([';', '{'])).then_some(Kind::Nginx)
+        (text.contains(';') && lines.any(|line| line.ends_with([';', '{', '}']))).then_some(Kind::Nginx)
     }
 
     /// As people call it.

@@ -30,7 +30,9 @@ struct Scope {
 pub(super) fn examine(text: &str, needs: &Needs) -> Vec<Finding> {
     let tree = read(text);
     let mut findings = Vec::new();
-    visit(&tree, &Scope::default(), needs, &mut findings);
+    let mut upstreams = HashMap::new();
+    collect_upstreams(&tree, &mut upstreams);
+    visit(&tree, &Scope::default(), &Around { needs, upstreams }, &mut findings);
     let mut included = Vec::new();
     collect_includes(&tree, &mut included);
     if findings.is_empty() && included.is_empty() {
@@ -40,11 +42,26 @@ pub(super) fn examine(text: &str, needs: &Needs) -> Vec<Finding> {
     findings
 }
 
-fn visit(block: &[Directive], outer: &Scope, needs: &Needs, findings: &mut Vec<Finding>) {
+/// What is the same for the whole file.
+struct Around<'a> {
+    needs: &'a Needs,
+    /// Name → first server.
+    upstreams: HashMap<&'a str, &'a str>,
+}
+
+impl Around<'_> {
+    /// Where a target is, by its port or that of the upstream it names.
+    fn side(&self, target: &str) -> Side {
+        let name = target.split_once("://").map_or(target, |(_, rest)| rest).split('/').next().unwrap_or_default();
+        self.needs.side(port(self.upstreams.get(name).copied().unwrap_or(target)))
+    }
+}
+
+fn visit(block: &[Directive], outer: &Scope, around: &Around<'_>, findings: &mut Vec<Finding>) {
     let mut scope = outer.clone();
     for directive in block {
         if let ([name, value, ..], true) = (&directive.words[..], directive.block.is_empty())
-            && let Some(known) = INHERITED.iter().find(|known| *known == name)
+            && let Some(known) = INHERITED.iter().copied().find(|known| known == name)
         {
             scope.values.insert(known, value.clone());
         }
@@ -60,8 +77,8 @@ fn visit(block: &[Directive], outer: &Scope, needs: &Needs, findings: &mut Vec<F
         };
         let hop = format!("nginx line {}: {name} {target}", directive.line);
         // PHP and Python are where mail lives, never in front of a gateway.
-        let side = if name == "proxy_pass" { needs.side(port(target)) } else { Side::Behind };
-        findings.push(timeout(hop.clone(), setting, &scope, needs.silence(side)));
+        let side = if name == "proxy_pass" { around.side(target) } else { Side::Behind };
+        findings.push(timeout(hop.clone(), setting, &scope, around.needs.silence(side)));
         findings.extend(body_size(hop, &scope));
     }
     // Where one location is for ActiveSync, the others are not.
@@ -72,7 +89,7 @@ fn visit(block: &[Directive], outer: &Scope, needs: &Needs, findings: &mut Vec<F
             continue;
         }
         let is_stream = scope.is_stream || directive.words[0] == "stream";
-        visit(&directive.block, &Scope { is_stream, ..scope.clone() }, needs, findings);
+        visit(&directive.block, &Scope { is_stream, ..scope.clone() }, around, findings);
     }
 }
 
@@ -103,6 +120,18 @@ fn size(text: &str) -> Option<u64> {
         _ => return None,
     };
     text[..digits].parse::<u64>().ok()?.checked_mul(each)
+}
+
+fn collect_upstreams<'a>(block: &'a [Directive], upstreams: &mut HashMap<&'a str, &'a str>) {
+    for directive in block {
+        if let [kind, name, ..] = &directive.words[..]
+            && kind == "upstream"
+        {
+            let server = directive.block.iter().find(|inner| inner.words[0] == "server").and_then(|inner| inner.words.get(1));
+            upstreams.extend(server.map(|server| (name.as_str(), server.as_str())));
+        }
+        collect_upstreams(&directive.block, upstreams);
+    }
 }
 
 fn collect_includes<'a>(block: &'a [Directive], included: &mut Vec<&'a str>) {

@@ -63,10 +63,10 @@ fn seconds(written: Option<&str>, default_s: u64) -> Option<Duration> {
 fn value(text: &str, key: &str) -> Option<String> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("//") && !line.starts_with('#'));
     let of_line = |line: &str| {
-        let rest = line.trim_start_matches(['"', '-']).strip_prefix(key)?;
+        let rest = line.trim_start_matches(['{', '"', '-', ' ']).strip_prefix(key)?;
         let value = rest.trim_start_matches('"').trim_start().strip_prefix('=')?;
         let value = value.split(';').next().unwrap_or_default().split("//").next().unwrap_or_default();
         Some(value.trim().trim_matches('"').to_owned())
     };
-    lines.filter_map(of_line).last()
+    lines.rev().find_map(of_line)
 }

@@ -66,7 +66,7 @@ fn nginx_with_its_default_of_a_minute_cuts_and_an_hour_does_not() {
     for (written, verdict) in [
         ("3600s", Verdict::Fine),
         ("1h", Verdict::Fine),
-        ("59m 30s", Verdict::Fine),
+        ("\"59m 30s\"", Verdict::Fine),
         ("3569", Verdict::Cuts),
         ("15m", Verdict::Cuts),
         ("3600000ms", Verdict::Fine),
@@ -197,6 +197,30 @@ fn a_machine_is_looked_at_and_what_cannot_be_read_is_left_out() {
     assert_eq!(verdicts, [Verdict::Look, Verdict::Look, Verdict::Look, Verdict::Cuts]);
     let large = host::Facts { open_files: Some(1 << 20), somaxconn: Some(4_096), conntrack_s: Some(432_000), ..host::Facts::default() };
     assert!(host::examine(&large, &needs()).iter().all(|finding| finding.verdict == Verdict::Fine));
+}
+
+/// What the project itself recommends.
+#[test]
+fn our_own_recipes_cut_nothing() {
+    let needs = Needs { own_ports: vec![443, 8_080], connections_max: 1_000_000, ..needs() };
+    for text in [
+        include_str!("../../deploy/recipes/nginx-http.conf"),
+        include_str!("../../deploy/recipes/nginx-stream.conf"),
+        include_str!("../../deploy/recipes/haproxy-http.cfg"),
+        include_str!("../../deploy/recipes/haproxy-tcp.cfg"),
+        include_str!("../../deploy/systemd/pushgate.service"),
+    ] {
+        let findings = examine(text, &needs).expect("known");
+        assert!(findings.iter().all(|finding| finding.verdict == Verdict::Fine), "{findings:?}");
+        let shorter = text.replace("61m", "10m").replace("TimeoutStopSec=60", "TimeoutStopSec=6");
+        assert!(examine(&shorter, &needs).expect("known").iter().any(|finding| finding.verdict == Verdict::Cuts), "{shorter}");
+    }
+}
+
+#[test]
+fn an_upstream_stands_where_its_servers_do() {
+    let text = "http { upstream gate { server 127.0.0.1:8080; } upstream mail { server 127.0.0.1:20000; } client_max_body_size 0; server { location /a { proxy_pass http://gate; } location /b { proxy_pass http://mail; } } }";
+    assert_eq!(verdicts(text), [is("proxy_read_timeout", Verdict::Cuts), is("proxy_read_timeout", Verdict::Fine)]);
 }
 
 /// Whatever a file says, the doctor only reads it.

@@ -45,5 +45,5 @@ pub(super) fn examine(text: &str, needs: &Needs) -> Vec<Finding> {
 /// The last one counts; of several words the first.
 fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let of_line = |line: &'a str| line.trim().strip_prefix(key)?.trim_start().strip_prefix('=').map(str::trim);
-    text.lines().filter_map(of_line).last()
+    text.lines().rev().find_map(of_line)
 }

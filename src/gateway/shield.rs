@@ -157,7 +157,7 @@ impl Exchange {
         };
         let (mark, device) = (gateway.verdicts.mark(credentials), gateway.mark_of(sender));
         let mut all = gateway.shields.lock();
-        all.rejected(mark, device, were_good, whom, gateway.lots.now());
+        all.rejected((mark, were_good), device, whom, (self.received, gateway.lots.now()));
         gateway.shields.len.store(all.len(), Ordering::Relaxed);
     }
 

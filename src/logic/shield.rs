@@ -65,8 +65,8 @@ struct Entry<T> {
     wait: Duration,
     /// A failure of credentials that were good a moment ago may be the backend's: it shields from the second on.
     is_on_trial: bool,
-    /// A request was let through after a time was over, and its answer is not there yet.
-    is_trying: bool,
+    /// When the last rejection came that counted.
+    rejected_at: Moment,
 }
 
 impl<T: Clone> Shield<T> {
@@ -106,24 +106,30 @@ impl<T: Clone> Shield<T> {
         }
         // Those who come at the same moment wait for what becomes of this one.
         entry.shown.until = now + entry.wait.min(TRIAL);
-        entry.is_trying = true;
         Passage::Pass
     }
 
-    /// The backend rejected them. `were_good`: it accepted them within the time a verdict lasts. `who` names the device to people.
-    pub fn rejected(&mut self, credentials: Digest, device: Digest, were_good: bool, who: impl FnOnce() -> T, now: Moment) {
+    /// The backend rejected them, in a request that came at `asked_at`. `were_good`: it accepted them within the time a verdict lasts.
+    /// `who` names the device to people.
+    pub fn rejected(
+        &mut self,
+        (credentials, were_good): (Digest, bool),
+        device: Digest,
+        who: impl FnOnce() -> T,
+        (asked_at, now): (Moment, Moment),
+    ) {
         let Terms { first, longest } = self.terms;
         if first.is_zero() {
             return;
         }
         if let Some(entry) = self.entry(&credentials, &device) {
             // One of several that were under way when the first of them was rejected.
-            if now < entry.shown.until && !entry.is_trying {
+            if asked_at < entry.rejected_at {
                 return;
             }
             entry.shown.rejected = entry.shown.rejected.saturating_add(1);
             entry.wait = if entry.is_on_trial { first } else { (entry.wait * 2).clamp(first, longest.max(first)) };
-            (entry.is_on_trial, entry.is_trying) = (false, false);
+            (entry.is_on_trial, entry.rejected_at) = (false, now);
             entry.shown.until = now + entry.wait;
             return;
         }
@@ -134,7 +140,7 @@ impl<T: Clone> Shield<T> {
         }
         let wait = if were_good { Duration::ZERO } else { first };
         let shown = Shielded { who: who(), since: now, until: now + wait, rejected: 1, spared: 0 };
-        self.of.entry(credentials).or_default().push((device, Entry { shown, wait, is_on_trial: were_good, is_trying: false }));
+        self.of.entry(credentials).or_default().push((device, Entry { shown, wait, is_on_trial: were_good, rejected_at: now }));
         self.count += 1;
     }
 
@@ -203,7 +209,7 @@ mod tests {
         for second in 0..86_400 {
             if shield.ask(&PASSWORD, &PHONE, at(second)) == Passage::Pass {
                 times.push(second);
-                shield.rejected(PASSWORD, PHONE, were_good && times.len() == 1, || "phone", at(second));
+                shield.rejected((PASSWORD, were_good && times.len() == 1), PHONE, || "phone", (at(second), at(second)));
             }
         }
         times
@@ -226,7 +232,7 @@ mod tests {
     #[test]
     fn another_password_and_another_device_pass_at_once() {
         let mut shield = shield();
-        shield.rejected(PASSWORD, PHONE, false, || "phone", at(0));
+        shield.rejected((PASSWORD, false), PHONE, || "phone", (at(0), at(0)));
         assert_eq!(shield.ask(&PASSWORD, &PHONE, at(1)), Passage::Spare);
         assert_eq!(shield.ask(&[9; 16], &PHONE, at(1)), Passage::Pass);
         assert_eq!(shield.ask(&PASSWORD, &TABLET, at(1)), Passage::Pass);
@@ -235,8 +241,8 @@ mod tests {
     #[test]
     fn success_from_anywhere_clears_all_devices_of_these_credentials() {
         let mut shield = shield();
-        shield.rejected(PASSWORD, PHONE, false, || "phone", at(0));
-        shield.rejected(PASSWORD, TABLET, false, || "tablet", at(0));
+        shield.rejected((PASSWORD, false), PHONE, || "phone", (at(0), at(0)));
+        shield.rejected((PASSWORD, false), TABLET, || "tablet", (at(0), at(0)));
         assert_eq!(shield.list(at(1)).count(), 2);
         shield.accepted(&PASSWORD);
         assert_eq!(shield.ask(&PASSWORD, &PHONE, at(1)), Passage::Pass);
@@ -250,20 +256,31 @@ mod tests {
             assert_eq!(shield.ask(&PASSWORD, &PHONE, at(0)), Passage::Pass);
         }
         for _ in 0..5 {
-            shield.rejected(PASSWORD, PHONE, false, || "phone", at(1));
+            shield.rejected((PASSWORD, false), PHONE, || "phone", (at(0), at(1)));
         }
         let shown = shield.list(at(2)).next().expect("shielded");
         assert_eq!((shown.rejected, shown.until), (1, at(61)));
         // At its end one of them tries, and the others wait for what becomes of it.
         assert_eq!([61, 61].map(|second| shield.ask(&PASSWORD, &PHONE, at(second))), [Passage::Pass, Passage::Spare]);
-        shield.rejected(PASSWORD, PHONE, false, || "phone", at(62));
+        shield.rejected((PASSWORD, false), PHONE, || "phone", (at(61), at(62)));
         assert_eq!(shield.list(at(62)).next().map(|shown| (shown.rejected, shown.until)), Some((2, at(182))));
+    }
+
+    #[test]
+    fn one_stumble_that_hits_several_requests_of_a_good_password_is_one() {
+        let mut shield = shield();
+        for second in 1..4 {
+            shield.rejected((PASSWORD, second == 1), PHONE, || "phone", (at(0), at(second)));
+        }
+        assert_eq!(shield.ask(&PASSWORD, &PHONE, at(4)), Passage::Pass);
+        shield.rejected((PASSWORD, false), PHONE, || "phone", (at(4), at(5)));
+        assert_eq!(shield.ask(&PASSWORD, &PHONE, at(6)), Passage::Spare);
     }
 
     #[test]
     fn a_trial_that_gets_no_answer_is_followed_by_another() {
         let mut shield = shield();
-        shield.rejected(PASSWORD, PHONE, false, || "phone", at(0));
+        shield.rejected((PASSWORD, false), PHONE, || "phone", (at(0), at(0)));
         assert_eq!(shield.ask(&PASSWORD, &PHONE, at(60)), Passage::Pass);
         assert_eq!(shield.ask(&PASSWORD, &PHONE, at(65)), Passage::Spare);
         assert_eq!(shield.ask(&PASSWORD, &PHONE, at(70)), Passage::Pass);
@@ -272,10 +289,10 @@ mod tests {
     #[test]
     fn whoever_guesses_makes_no_room_for_himself_at_the_cost_of_those_who_repeat() {
         let mut shield = shield();
-        shield.rejected(PASSWORD, PHONE, false, || "phone", at(0));
+        shield.rejected((PASSWORD, false), PHONE, || "phone", (at(0), at(0)));
         assert_eq!(shield.ask(&PASSWORD, &PHONE, at(1)), Passage::Spare);
         for guess in 10..200 {
-            shield.rejected([guess; 16], TABLET, false, || "guess", at(2 + u64::from(guess)));
+            shield.rejected(([guess; 16], false), TABLET, || "guess", (at(2 + u64::from(guess)), at(2 + u64::from(guess))));
         }
         assert!(shield.len() <= 4);
         assert!(shield.list(at(59)).any(|shown| shown.who == "phone"));
@@ -284,7 +301,7 @@ mod tests {
     #[test]
     fn without_a_first_time_there_is_no_shield() {
         let mut shield = Shield::new(Terms { first: Duration::ZERO, ..TERMS }, 4);
-        shield.rejected(PASSWORD, PHONE, false, || "phone", at(0));
+        shield.rejected((PASSWORD, false), PHONE, || "phone", (at(0), at(0)));
         assert_eq!(shield.ask(&PASSWORD, &PHONE, at(0)), Passage::Pass);
         assert!(shield.is_empty());
     }
