@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn a_smaller_sample_after_a_reload_drops_the_eldest() {
         let mut heartbeats = Heartbeats::new();
-        [60, 60, 900].map(|s| heartbeats.push(s, 3, 100));
+        let turns = [60, 60, 900].map(|s| heartbeats.push(s, 3, 100));
+        assert_eq!(turns, [Turn::Same; 3], "340 s are above 100");
         assert_eq!(heartbeats.push(900, 2, 100), Turn::Same);
         assert_eq!(heartbeats.average_s(), Some(900));
     }
