@@ -171,6 +171,14 @@ pub const KEYS: &[Key] = &[
         "Claims of a Bearer token (JWT, accepted by the backend) that name the mailbox, in order; none that users may edit.",
     ),
     key(
+        "auth",
+        "shield_min_s",
+        Kind::Int(0, DAY_S),
+        "300",
+        "A device that repeats a password the backend has just rejected is answered 401 here for this time, then twice as long, and so on; 0: never. With 300 a forgotten phone has four failures in half an hour, which locks no account.",
+    ),
+    key("auth", "shield_max_s", Kind::Int(1, DAY_S), "3600", "The longest of these times."),
+    key(
         "provision",
         "mode",
         Kind::Choice(&["gateway", "backend"]),
@@ -303,6 +311,13 @@ pub const KEYS: &[Key] = &[
         Kind::Int(0, 600),
         "10",
         "After SIGTERM: held Pings are answered Status 1 spread over this time, then the process leaves.",
+    ),
+    key(
+        "drain",
+        "unready_s",
+        Kind::Int(0, 600),
+        "0",
+        "Before that, /readyz fails for this time while devices are still taken in, so that balancers send no more: two of their looks.",
     ),
     key("limits", "lots", Kind::Int(0, 256), "0", "Lot threads; 0: one a core."),
     key(

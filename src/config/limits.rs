@@ -104,6 +104,8 @@ pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
 pub const APPLICATIONS_MAX: usize = 200;
 /// A program's file name: 255 bytes on every file system that matters.
 pub const APPLICATION_BYTES_MAX: usize = 255;
+/// Configurations in force one after the other, until a restart: some kilobytes each, and only a reload that changes something adds one.
+pub const CONFIGS_MAX: usize = 1_024;
 /// Policies: an organisation has a handful; each is encoded for seven versions and kept in memory.
 pub const POLICIES_MAX: usize = 1_000;
 /// Access rules: every one is looked at for every device whose traits changed.
@@ -117,6 +119,12 @@ pub const NOTE_BYTES_MAX: usize = 512;
 
 /// Devices counted that are told to provision and do not get anywhere; some 200 bytes each.
 pub const LOOPING_DEVICES_MAX: usize = 20_000;
+/// Devices with a password that the backend has just rejected, remembered to be answered here: some 300 bytes each.
+pub const SHIELDED_MAX: usize = 50_000;
+/// Devices counted that begin anew or Ping in rows: some 300 bytes each.
+pub const REPEATING_DEVICES_MAX: usize = 20_000;
+/// Places for rows of Pings, 8 bytes each, which all devices share: of 200,000 devices some hundred Ping in the five seconds a row lasts.
+pub const PING_ROWS: usize = 65_536;
 /// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
 pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
 /// Held requests looked at in one note to a lot, when policies changed.

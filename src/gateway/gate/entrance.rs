@@ -98,13 +98,22 @@ impl Exchange {
 
     /// Asks the backend whether the credentials are good, unless that is known.
     pub(super) async fn log_in(&self, head: &request::Parts, eas: &Eas) -> Result<(), Box<Answer>> {
+        if let Some(answer) = self.spare_eas(eas) {
+            return Err(Box::new(answer));
+        }
         let verdict = match &eas.credentials {
             Some(credentials) => self.gateway.verdicts.verdict(credentials, head, &self.route_to(eas)).await,
             None => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
         };
         match verdict {
-            Verdict::Accepted => Ok(()),
-            Verdict::Refused(refusal) => Err(Box::new(refusal.response())),
+            Verdict::Accepted => {
+                eas.credentials.iter().for_each(|credentials| self.gateway.credentials_accepted(credentials));
+                Ok(())
+            }
+            Verdict::Refused(refusal) => {
+                self.judge_eas(eas, false, (refusal.status(), refusal.headers()));
+                Err(Box::new(refusal.response()))
+            }
             Verdict::Unknown(status) => Err(Box::new(retry_later(status, 30))),
         }
     }
