@@ -136,7 +136,7 @@ impl Exchange {
         match self.gateway.verdicts.verdict(credentials, &head, &route).await {
             Verdict::Accepted => {}
             Verdict::Refused(refusal) => return self.done(refusal.response()),
-            Verdict::Unknown(status) => return self.done(retry_later(status, 30)),
+            Verdict::Unknown { status, retry_after_s } => return self.done(retry_later(status, retry_after_s)),
         }
         let limits = &self.gateway.config.limits;
         let ping = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {

@@ -2,12 +2,14 @@
 //! randomness, log or shell may be named here (`tests/tidy.rs` checks it).
 //!
 //! * [`wbxml`]: the codec. * [`eas`]: ActiveSync vocabulary. * [`decide`]: hold or answer. * [`hold`]: held requests.
-//! * [`policy`]: policies, partnerships, provisioning, wipe. * [`source`]: which notification sources are believed.
+//! * [`pace`]: who asks the backend next. * [`policy`]: policies, partnerships, provisioning, wipe.
+//! * [`source`]: which notification sources are believed.
 
 pub mod answer;
 pub mod decide;
 pub mod eas;
 pub mod hold;
+pub mod pace;
 pub mod policy;
 pub mod source;
 pub mod wbxml;
