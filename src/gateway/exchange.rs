@@ -145,7 +145,7 @@ impl Exchange {
                     self.judge_eas(&eas, false, (refusal.status(), refusal.headers()));
                     return self.done(refusal.response());
                 }
-                Verdict::Unknown(status) => return self.done(retry_later(status, 30)),
+                Verdict::Unknown { status, retry_after_s } => return self.done(retry_later(status, retry_after_s)),
             }
         }
         if let Some(answer) = self.slow_ping(&eas) {

@@ -142,6 +142,11 @@ impl Gateway {
         self.backend.requests_total()
     }
 
+    /// Requests that wait for their turn under `backend.requests_per_s`.
+    pub fn backend_waiting(&self) -> usize {
+        self.backend.waiting()
+    }
+
     /// Checks under way.
     pub fn checks_running(&self) -> usize {
         self.checks_running.load(Ordering::Relaxed)

@@ -151,6 +151,14 @@ pub const HOLD_SECONDS: Metric = metric(
     &[("network", "name of the [[network]] the device is in, or other"), ("outcome", "as in pushgate_pings_total")],
     "Time Pings were held, by network and how they ended.",
 );
+/// Who waits under the rate.
+pub const BACKEND_WAITING: Metric = metric(
+    "pushgate_backend_waiting",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "Requests that wait for their turn at the backend (backend.requests_per_s).",
+);
 /// Requests to backends.
 pub const BACKEND_REQUESTS_TOTAL: Metric = metric(
     "pushgate_backend_requests_total",
@@ -197,7 +205,7 @@ pub const SHED_TOTAL: Metric = metric(
     Kind::Counter,
     Unit::Count,
     &[("limit", "the limit that was reached")],
-    "Connections and Pings turned away because a limit was reached.",
+    "Connections, Pings and requests turned away because a limit was reached.",
 );
 /// Device connections.
 pub const CONNECTIONS: Metric =
@@ -356,6 +364,7 @@ pub const ALL: &[Metric] = &[
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,
     HOLD_SECONDS,
+    BACKEND_WAITING,
     BACKEND_REQUESTS_TOTAL,
     BACKEND_CHECKS_TOTAL,
     CHECK_PAUSE_SECONDS,
