@@ -18,6 +18,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod directory;
+pub mod doctor;
 pub mod gateway;
 pub mod logic;
 pub mod mail;

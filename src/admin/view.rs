@@ -20,8 +20,8 @@ pub trait GatewayView: Send + Sync + 'static {
     fn refresh_gauges(&self);
     /// Held Pings that match, at most `filter.limit`; asks the lots.
     fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>>;
-    /// Devices that never get anywhere: told to provision, or provisioning, over and over. Answers at once.
-    fn looping(&self) -> Vec<LoopingDevice>;
+    /// Devices that are kept from the backend for now: that one of that mailbox, or all of them.
+    fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble>;
     /// Whether a balancer should send devices here.
     fn ready(&self) -> Readiness;
 }
@@ -93,6 +93,51 @@ pub struct DirectoryStatus {
     pub strangers: usize,
     /// Groups that could not be taken: no usable name, a name twice, or one that a group made by hand has.
     pub skipped: Vec<String>,
+}
+
+/// A device that is kept from the backend for now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Trouble {
+    /// Whose, as far as its credentials say.
+    pub mailbox: Option<String>,
+    /// Which, if it said.
+    pub device_id: Option<String>,
+    /// It repeats a password that the backend has just rejected.
+    #[serde(default)]
+    pub shield: Option<ShieldView>,
+    /// It asks the same over and over.
+    #[serde(default, rename = "loop")]
+    pub looping: Option<LoopView>,
+}
+
+/// A password that the backend rejected, and that is answered 401 here when the same device repeats it. Another password passes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShieldView {
+    /// When the backend rejected it first.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub since: Timestamp,
+    /// When the backend is asked about it again.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub until: Timestamp,
+    /// How often the backend rejected it.
+    pub rejected: u32,
+    /// How often it was answered here instead.
+    pub spared: u64,
+}
+
+/// Something a device asks over and over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoopView {
+    /// What.
+    #[schemars(extend("enum" = ["pings", "folder_syncs", "syncs", "provisioning"]))]
+    pub kind: String,
+    /// Since when.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub since: Timestamp,
+    /// How often since then.
+    pub count: u32,
+    /// What it is, and what to do about it.
+    pub advice: String,
 }
 
 /// One source in [`Status`].
@@ -178,19 +223,6 @@ pub struct HeldPing {
     pub address: String,
     /// What it waits for: `parked`, `checking`, ….
     pub phase: String,
-}
-
-/// A device that never gets anywhere; of this process only.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoopingDevice {
-    /// Whose.
-    pub mailbox: Mailbox,
-    /// Which.
-    pub device_id: DeviceId,
-    /// Since when.
-    pub since: Timestamp,
-    /// Times it was told to provision, or did, since then.
-    pub count: u32,
 }
 
 /// `GET /v1/pings`.

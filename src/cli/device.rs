@@ -9,7 +9,7 @@ use super::confirm::confirm;
 use super::listing::{self, list_all};
 use super::table::{or_dash, sheet, table};
 use super::{Outcome, block_on};
-use crate::admin::api::devices::{DeviceView, LoopingView, RecoveryPasswordView};
+use crate::admin::api::devices::{DeviceView, RecoveryPasswordView};
 
 /// Runs one of them.
 pub fn run(command: &Device) -> Outcome {
@@ -61,7 +61,7 @@ fn row(device: &DeviceView) -> [String; 7] {
         device.mailbox.clone(),
         device.device_id.clone(),
         device.information.model.clone().unwrap_or_else(|| device.device_type.clone()),
-        if device.looping.is_some() { format!("{}, looping", device.access_state) } else { device.access_state.clone() },
+        if !device.loops.is_empty() { format!("{}, looping", device.access_state) } else { device.access_state.clone() },
         device.policy.applied.as_ref().map_or_else(|| "-".into(), |policy| format!("{policy} ({})", device.policy.status)),
         or_dash(device.wipe.as_ref().map(|wipe| &wipe.state)),
         or_dash(device.last_attempt_at),
@@ -122,16 +122,15 @@ fn follow(device: &DeviceView) -> String {
     format!("pushgate device show {} {}", device.mailbox, device.device_id)
 }
 
-/// Why devices loop, the most usual first.
-const WHAT_TO_DO: [&str; 4] = [
-    "It cannot apply its policy (pushgate policy set NAME allow_non_provisionable_devices=true lets it in without),",
-    "or the backend has policies of its own (switch them off there, or take the mailbox's policy away here),",
-    "or it is a program that never will (pushgate device block).",
-    "Once that is mended it gets through at its next try, which may take up to an hour; pushgate device remove lets it begin anew.",
-];
+fn stale_password(device: &DeviceView) -> Option<String> {
+    let shield = device.shields.iter().max_by_key(|shield| shield.until)?;
+    let (rejected, spared) = (shield.rejected, shield.spared);
+    Some(format!("rejected {rejected} times since {}; answered here until {} ({spared} times so far)", shield.since, shield.until))
+}
 
-fn looping(looping: &LoopingView) -> String {
-    format!("since {}: {} times told to provision, or provisioning, without coming further; it is slowed", looping.since, looping.count)
+fn looping(device: &DeviceView) -> Option<String> {
+    let told: Vec<String> = device.loops.iter().map(|l| format!("{}, {} times since {}: {}", l.kind, l.count, l.since, l.advice)).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn show(device: &DeviceView) -> String {
@@ -163,8 +162,6 @@ fn show(device: &DeviceView) -> String {
         ("Last sync status", device.last_sync_status.map(|status| status.to_string())),
         ("Last ping heartbeat", device.last_heartbeat_s.map(|heartbeat| format!("{heartbeat} s"))),
         ("Folders synced", Some(device.folders_synced.to_string())),
-        ("Looping", device.looping.as_ref().map(looping)),
-        ("", device.looping.as_ref().map(|_| WHAT_TO_DO.join(" "))),
         ("Access", Some(format!("{} ({})", device.access_state, device.access_why))),
         ("Policy applied", device.policy.applied.clone()),
         ("Policy status", Some(device.policy.status.clone())),
@@ -175,6 +172,8 @@ fn show(device: &DeviceView) -> String {
         ("Wipe requested", wipe.map(|wipe| format!("{} by {}", wipe.requested_at, wipe.requested_by))),
         ("Wipe sent", time(wipe.and_then(|wipe| wipe.sent_at))),
         ("Wipe acknowledged", acknowledged),
+        ("Stale password", stale_password(device)),
+        ("Loop", looping(device)),
         ("Wipe failed", time(wipe.and_then(|wipe| wipe.failed_at))),
         ("Wipe cancelled", wipe.and_then(|wipe| wipe.cancelled_at.map(|at| format!("{at} by {}", or_dash(wipe.cancelled_by.as_ref()))))),
     ])

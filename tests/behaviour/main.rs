@@ -18,3 +18,4 @@ mod policy;
 #[expect(dead_code, reason = "the contract of the store has more use for it")]
 mod postgres;
 mod scene;
+mod trouble;

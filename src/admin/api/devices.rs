@@ -14,7 +14,8 @@ use super::input::{Json, Path, Query};
 use super::page::{self, Page};
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
-use crate::admin::view::LoopingDevice;
+use crate::admin::view::{LoopView, ShieldView, Trouble};
+use crate::config::limits::LISTED_MAX;
 use crate::logic::eas::{DeviceId, DeviceInformation, Mailbox};
 use crate::logic::policy::access::{Access, AccessState};
 use crate::logic::policy::wipe::{Wipe, WipeKind, WipeState};
@@ -71,10 +72,14 @@ pub(crate) struct DeviceView {
     /// When the recovery password was stored.
     #[schemars(schema_with = "super::shape::some_time")]
     pub(crate) recovery_password_at: Option<Timestamp>,
-    /// It never gets anywhere: told to provision, or provisioning, over and over, and slowed for that. As the asked process sees it.
-    pub(crate) looping: Option<LoopingView>,
     /// What it says of itself.
     pub(crate) information: InformationView,
+    /// Passwords of it that the backend has just rejected, answered here until the backend is asked again.
+    #[serde(default)]
+    pub(crate) shields: Vec<ShieldView>,
+    /// What it asks over and over, for which it is slowed.
+    #[serde(default)]
+    pub(crate) loops: Vec<LoopView>,
     /// One more with every change, other than what is merely seen; also the ETag.
     pub(crate) revision: u64,
 }
@@ -130,17 +135,6 @@ pub(crate) struct WipeView {
     pub(crate) cancelled_by: Option<String>,
 }
 
-/// A device that never gets anywhere.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "Looping")]
-pub(crate) struct LoopingView {
-    /// Since when.
-    #[schemars(schema_with = "super::shape::time")]
-    pub(crate) since: Timestamp,
-    /// Times it was told to provision, or did, since then.
-    pub(crate) count: u32,
-}
-
 /// What a device says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "DeviceInformation")]
@@ -182,7 +176,7 @@ pub(super) struct DevicesQuery {
     /// With this in mailbox, id, type, user agent or description, in any case; * is any text.
     #[schemars(length(max = 255))]
     search: Option<String>,
-    /// That never get anywhere (true), as the asked process sees it; false is as if it were left out.
+    /// That ask the same over and over (true), as the asked process sees it; false is as if it were left out.
     looping: Option<bool>,
     /// What the page before gave as `next`.
     after: Option<String>,
@@ -258,9 +252,9 @@ pub(super) async fn list(
     let (limit, after) = (page::limit(query.limit)?, page::number(query.after.as_deref())?);
     let filter = filter(&internal, query)?;
     let found = internal.store.devices(filter, after.unwrap_or(0), limit).await?;
-    let loops = Loops::of(&internal);
+    let troubles = Troubles::of(&internal, None);
     Ok(axum::Json(Page {
-        items: found.devices.iter().map(|stored| view(stored, &loops)).collect(),
+        items: found.devices.iter().map(|stored| view(stored, &troubles)).collect(),
         next: found.next.map(|next| next.to_string()),
     }))
 }
@@ -268,7 +262,15 @@ pub(super) async fn list(
 pub(super) async fn show(State(internal): State<Arc<Internal>>, place: Place) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.device(&mailbox, &device_id).await?;
-    stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
+    let shown = stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")));
+    shown
+}
+
+/// Devices that are kept from the backend for now, known or not.
+pub(super) async fn troubles(State(internal): State<Arc<Internal>>) -> axum::Json<Vec<Trouble>> {
+    let mut troubles = internal.view.troubles(None);
+    troubles.truncate(LISTED_MAX);
+    axum::Json(troubles)
 }
 
 pub(super) async fn change(
@@ -330,7 +332,7 @@ fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Prob
         policy: query.policy.map(|name| PolicyName::new(&name)).transpose().map_err(bad_policy)?,
         last_seen_before: page::time(query.last_seen_before.as_deref())?,
         search: page::search(query.search)?,
-        among: query.looping.filter(|only| *only).map(|_| Loops::of(internal).0.into_keys().collect()),
+        among: query.looping.filter(|only| *only).map(|_| Troubles::of(internal, None).looping()),
     })
 }
 
@@ -339,22 +341,36 @@ fn meant(internal: &Internal, Path((mailbox, device_id)): &Place) -> Result<(Mai
     Ok((internal.mailbox(mailbox)?, device_id))
 }
 
-/// Devices that never get anywhere.
-struct Loops(HashMap<(Mailbox, DeviceId), LoopingView>);
+/// What is kept from the backend for now, by mailbox and device.
+struct Troubles(HashMap<(String, String), Vec<Trouble>>);
 
-impl Loops {
-    fn of(internal: &Internal) -> Self {
-        let device = |device: LoopingDevice| ((device.mailbox, device.device_id), LoopingView { since: device.since, count: device.count });
-        Loops(internal.view.looping().into_iter().map(device).collect())
+impl Troubles {
+    fn of(internal: &Internal, device: Option<(&Mailbox, &DeviceId)>) -> Self {
+        let mut by_device: HashMap<_, Vec<Trouble>> = HashMap::new();
+        for trouble in internal.view.troubles(device) {
+            if let (Some(mailbox), Some(device_id)) = (trouble.mailbox.clone(), trouble.device_id.clone()) {
+                by_device.entry((mailbox, device_id)).or_default().push(trouble);
+            }
+        }
+        Troubles(by_device)
+    }
+
+    /// Those that ask the same over and over.
+    fn looping(self) -> Vec<(Mailbox, DeviceId)> {
+        let looping = self.0.into_iter().filter(|(_, troubles)| troubles.iter().any(|trouble| trouble.looping.is_some()));
+        // Written by a mailbox and a device id, and read as they were.
+        looping.filter_map(|((mailbox, id), _)| Some((Mailbox::normalise(&mailbox, None, false)?, DeviceId::new(id.as_bytes()).ok()?))).collect()
     }
 }
 
 fn tagged(internal: &Internal, stored: &Stored) -> Tagged<DeviceView> {
-    Tagged(stored.revision, view(stored, &Loops::of(internal)))
+    let Partnership { mailbox, device_id, .. } = &stored.partnership;
+    Tagged(stored.revision, view(stored, &Troubles::of(internal, Some((mailbox, device_id)))))
 }
 
-fn view(stored: &Stored, loops: &Loops) -> DeviceView {
+fn view(stored: &Stored, troubles: &Troubles) -> DeviceView {
     let p = &stored.partnership;
+    let troubles: &[Trouble] = troubles.0.get(&(p.mailbox.to_string(), p.device_id.to_string())).map_or(&[], Vec::as_slice);
     DeviceView {
         identity: p.identity(),
         mailbox: p.mailbox.to_string(),
@@ -375,8 +391,9 @@ fn view(stored: &Stored, loops: &Loops) -> DeviceView {
         is_remote_wipe_supported: p.is_remote_wipe_supported(),
         recovery_password: p.recovery_password_at.map(|_| MASK.to_owned()),
         recovery_password_at: p.recovery_password_at,
-        looping: loops.0.get(&(p.mailbox.clone(), p.device_id.clone())).cloned(),
         information: information(&p.information),
+        shields: troubles.iter().filter_map(|trouble| trouble.shield.clone()).collect(),
+        loops: troubles.iter().filter_map(|trouble| trouble.looping.clone()).collect(),
         revision: stored.revision,
     }
 }

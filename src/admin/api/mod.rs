@@ -18,6 +18,7 @@ mod operation;
 mod operations;
 pub(crate) mod page;
 pub(crate) mod policies;
+mod process;
 pub(crate) mod rules;
 pub(super) mod shape;
 #[cfg(test)]

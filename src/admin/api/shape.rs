@@ -24,7 +24,7 @@ pub(super) fn text(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A time, UTC, whole seconds.
-pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
+pub(in crate::admin) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time", "examples": ["2026-11-22T20:23:13Z"] })
 }
 

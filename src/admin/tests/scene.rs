@@ -10,7 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::admin::{BoxFuture, GatewayView, HeldPing, Internal, LoopingDevice, PingFilter, Plain, Readiness, Status, router, serve, token};
+use crate::admin::{
+    BoxFuture, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status, Trouble, router, serve,
+    token,
+};
 use crate::config::Config;
 use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::hold::{MailboxChange, Scope};
@@ -18,6 +21,7 @@ use crate::logic::policy::Timestamp;
 use crate::notify::{ChangeSink, Intake, Overloaded, Source, Supervisor, Woken};
 use crate::store::Store;
 use crate::telemetry;
+use arc_swap::ArcSwap;
 
 /// Records what it is given; can be overloaded, or silent about its count.
 #[derive(Default)]
@@ -74,11 +78,12 @@ impl GatewayView for View {
         Box::pin(async { held })
     }
 
-    /// One that there may be.
-    fn looping(&self) -> Vec<LoopingDevice> {
-        let mailbox = Mailbox::normalise("looping@example.org", None, true).expect("a mailbox");
-        let device_id = DeviceId::new(b"LOOPS").expect("an id");
-        vec![LoopingDevice { mailbox, device_id, since: Timestamp(1_795_000_000), count: 14 }]
+    /// One that there may be, unless somebody asks for another.
+    fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
+        let (mailbox, device_id) = of.map_or(("looping@example.org".to_owned(), "LOOPS".to_owned()), |(mailbox, id)| (mailbox.to_string(), id.to_string()));
+        let is_looping = device_id.starts_with("LOOP");
+        let looping = is_looping.then(|| LoopView { kind: "syncs".into(), since: Timestamp(0), count: 12, advice: "Look.".into() });
+        vec![Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping }]
     }
 
     fn ready(&self) -> Readiness {
@@ -98,6 +103,19 @@ pub(crate) struct Scene {
     pub(crate) store: Store,
 }
 
+/// A process that stays as it is.
+struct Lasting;
+
+impl Life for Lasting {
+    fn drain(&self) -> Leaving {
+        Leaving { held: 0, unready_s: 0, drain_s: 0 }
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<crate::config::Problem>>> {
+        Box::pin(async { Ok(Reloaded::default()) })
+    }
+}
+
 /// A running internal address, configured by `text`.
 pub(crate) async fn internal_address(text: &str) -> Scene {
     let config = Config::parse(text, std::iter::empty()).expect("a valid configuration");
@@ -111,8 +129,9 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let settings = Config::parse(&settings, std::iter::empty()).expect("a valid configuration").store;
     let store = Store::open(&settings).await.expect("a store");
     let internal = Internal {
-        token: token.clone(),
+        token: Arc::new(ArcSwap::from_pointee(token.clone())),
         store: store.clone(),
+        life: Arc::new(Lasting),
         intake: Intake::new(sink.clone(), &config.mailbox, &config.notify, supervisor.clone()),
         view: view.clone(),
         metrics: telemetry::install(),
