@@ -24,6 +24,6 @@ pub use router::{Internal, router};
 pub use serve::{Acceptor, Plain, serve};
 pub use token::Token;
 pub use view::{
-    BoxFuture, ClassStatus, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, SourceStatus, Status,
-    Trouble,
+    BoxFuture, ClassStatus, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, SourceStatus,
+    Status, Trouble,
 };

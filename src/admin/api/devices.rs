@@ -262,8 +262,7 @@ pub(super) async fn list(
 pub(super) async fn show(State(internal): State<Arc<Internal>>, place: Place) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.device(&mailbox, &device_id).await?;
-    let shown = stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")));
-    shown
+    stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
 }
 
 /// Devices that are kept from the backend for now, known or not.
@@ -359,7 +358,9 @@ impl Troubles {
     fn looping(self) -> Vec<(Mailbox, DeviceId)> {
         let looping = self.0.into_iter().filter(|(_, troubles)| troubles.iter().any(|trouble| trouble.looping.is_some()));
         // Written by a mailbox and a device id, and read as they were.
-        looping.filter_map(|((mailbox, id), _)| Some((Mailbox::normalise(&mailbox, None, false)?, DeviceId::new(id.as_bytes()).ok()?))).collect()
+        looping
+            .filter_map(|((mailbox, id), _)| Some((Mailbox::normalise(&mailbox, None, false)?, DeviceId::new(id.as_bytes()).ok()?)))
+            .collect()
     }
 }
 

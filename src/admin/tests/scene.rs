@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::admin::{
-    BoxFuture, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status, Trouble, router, serve,
-    token,
+    BoxFuture, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status, Trouble, router,
+    serve, token,
 };
 use crate::config::Config;
 use crate::logic::eas::{DeviceId, Mailbox};
@@ -80,8 +80,9 @@ impl GatewayView for View {
 
     /// One that there may be, unless somebody asks for another.
     fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
-        let (mailbox, device_id) = of.map_or(("looping@example.org".to_owned(), "LOOPS".to_owned()), |(mailbox, id)| (mailbox.to_string(), id.to_string()));
-        let is_looping = device_id.starts_with("LOOP");
+        let (mailbox, device_id) =
+            of.map_or(("looping@example.org".to_owned(), "loops".to_owned()), |(mailbox, id)| (mailbox.to_string(), id.to_string()));
+        let is_looping = device_id.starts_with("loop");
         let looping = is_looping.then(|| LoopView { kind: "syncs".into(), since: Timestamp(0), count: 12, advice: "Look.".into() });
         vec![Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping }]
     }
