@@ -14,7 +14,7 @@ output=$target/test-output
 passed=0
 failed=0
 
-build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 python3-venv procps valgrind)
+build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 python3-venv procps valgrind slapd)
 server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2
   python3-requests)
 deploy_packages=(debootstrap haproxy libnginx-mod-stream prometheus systemd)
@@ -105,7 +105,7 @@ run_layer() {
 
 # The test runners' own summary lines, and the figures that the demo and the server tests measured.
 summary() {
-  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|demo: .*|micro: .*|ANOTHER .*|[|] .* [|] (yes|NO|within tolerance) [|])|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
+  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|demo: .*|api: .*|micro: .*|ANOTHER .*|[|] .* [|] (yes|NO|within tolerance) [|])|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
     grep -v ' 0 passed; 0 failed' | sed 's/^\.\.\. //'
 }
 

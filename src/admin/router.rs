@@ -12,7 +12,6 @@ use axum::response::Response;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::Instrument;
 
-use super::acts::Acts;
 use super::api;
 use super::life::Life;
 use super::problem::Problem;
@@ -37,8 +36,6 @@ pub struct Internal {
     pub metrics: PrometheusHandle,
     /// Policies, partnerships, tokens, the audit trail.
     pub store: Store,
-    /// Who is told of what was done.
-    pub acts: Arc<dyn Acts>,
     /// Who is told to reload and to leave.
     pub life: Arc<dyn Life>,
     /// How a mailbox in a query is made one name.

@@ -69,6 +69,30 @@ pub struct Status {
     /// One entry a class.
     #[serde(default)]
     pub classes: Vec<ClassStatus>,
+    /// The directory that groups are read from; null: there is none.
+    #[serde(default)]
+    pub directory: Option<DirectoryStatus>,
+}
+
+/// The directory in [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DirectoryStatus {
+    /// The last reading that counted.
+    #[schemars(schema_with = "super::api::shape::some_time")]
+    pub read_at: Option<Timestamp>,
+    /// Since when readings fail; null: the last one counted.
+    #[schemars(schema_with = "super::api::shape::some_time")]
+    pub failing_since: Option<Timestamp>,
+    /// Why the last one failed.
+    pub error: Option<String>,
+    /// Groups found by the last reading that counted.
+    pub groups: usize,
+    /// Members of all of them together.
+    pub mailboxes: usize,
+    /// Members that are neither a person with a mailbox nor a group.
+    pub strangers: usize,
+    /// Groups that could not be taken: no usable name, a name twice, or one that a group made by hand has.
+    pub skipped: Vec<String>,
 }
 
 /// A device that is kept from the backend for now.

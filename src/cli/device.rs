@@ -47,6 +47,7 @@ fn list(arguments: &DeviceList) -> Outcome {
             ("policy", arguments.policy.clone()),
             ("last_seen_before", arguments.last_seen_before.clone()),
             ("search", arguments.search.clone()),
+            ("looping", arguments.looping.then(|| "true".to_owned())),
         ],
     );
     list_all(&arguments.reach, &path, |devices: &[DeviceView]| {
@@ -60,7 +61,7 @@ fn row(device: &DeviceView) -> [String; 7] {
         device.mailbox.clone(),
         device.device_id.clone(),
         device.information.model.clone().unwrap_or_else(|| device.device_type.clone()),
-        device.access_state.clone(),
+        if device.loops.is_empty() { device.access_state.clone() } else { format!("{}, looping", device.access_state) },
         device.policy.applied.as_ref().map_or_else(|| "-".into(), |policy| format!("{policy} ({})", device.policy.status)),
         or_dash(device.wipe.as_ref().map(|wipe| &wipe.state)),
         or_dash(device.last_attempt_at),
@@ -161,6 +162,8 @@ fn show(device: &DeviceView) -> String {
         ("Last sync status", device.last_sync_status.map(|status| status.to_string())),
         ("Last ping heartbeat", device.last_heartbeat_s.map(|heartbeat| format!("{heartbeat} s"))),
         ("Folders synced", Some(device.folders_synced.to_string())),
+        ("Looping", looping(device)),
+        ("Stale password", stale_password(device)),
         ("Access", Some(format!("{} ({})", device.access_state, device.access_why))),
         ("Policy applied", device.policy.applied.clone()),
         ("Policy status", Some(device.policy.status.clone())),
@@ -171,8 +174,6 @@ fn show(device: &DeviceView) -> String {
         ("Wipe requested", wipe.map(|wipe| format!("{} by {}", wipe.requested_at, wipe.requested_by))),
         ("Wipe sent", time(wipe.and_then(|wipe| wipe.sent_at))),
         ("Wipe acknowledged", acknowledged),
-        ("Stale password", stale_password(device)),
-        ("Loop", looping(device)),
         ("Wipe failed", time(wipe.and_then(|wipe| wipe.failed_at))),
         ("Wipe cancelled", wipe.and_then(|wipe| wipe.cancelled_at.map(|at| format!("{at} by {}", or_dash(wipe.cancelled_by.as_ref()))))),
     ])

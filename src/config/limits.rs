@@ -137,6 +137,8 @@ pub const REPEATING_DEVICES_MAX: usize = 20_000;
 pub const PING_ROWS: usize = 65_536;
 /// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
 pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
+/// Of a body that nobody wants, so much is read before its request is refused: a longer one costs the connection.
+pub const REFUSED_BODY_BYTES_MAX: usize = 65_536;
 /// Held requests looked at in one note to a lot, when policies changed.
 pub const HELD_PAGE: usize = 1_000;
 /// Changes of devices (keys, wipes) that wait for the database: some hundred bytes each, so a storm of them while it is away.
@@ -149,6 +151,22 @@ pub const STORE_JOBS_MAX: usize = 256;
 pub const LISTED_MAX: usize = 1_000;
 /// Mailboxes on one list or in one group, and domains with a policy: all of them are kept in memory.
 pub const MEMBERS_MAX: usize = 500_000;
+/// Groups read from a directory: a large organisation has more, and names with the filter those that matter.
+pub const DIRECTORY_GROUPS_MAX: usize = 1_000;
+/// Members of all those groups together, people and groups as they are named: some hundred bytes each while they are read.
+pub const DIRECTORY_MEMBERS_MAX: usize = MEMBERS_MAX;
+/// One message of a directory: a group of 100,000 members named in full. Larger ones are read by directory.members_filter, in pages.
+pub const DIRECTORY_MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// All that a directory says in one reading: a million people at some 300 bytes.
+pub const DIRECTORY_READ_BYTES_MAX: u64 = 512 << 20;
+/// Time for one reading: a million people in pages of 500, at a server that is busy.
+pub const DIRECTORY_READING: Duration = Duration::from_secs(600);
+/// Time for a directory to take a connection, and again for each of its answers to begin.
+pub const DIRECTORY_ANSWER: Duration = Duration::from_secs(30);
+/// The name of an entry: trees are some ten levels deep.
+pub const DN_BYTES_MAX: usize = 4_096;
+/// Names told in one line of the log when groups of a directory cannot be taken.
+pub const DIRECTORY_NAMES_TOLD: usize = 10;
 /// Tokens, the revoked ones too: a hundred people who each had ten.
 pub const TOKENS_MAX: usize = 1_000;
 

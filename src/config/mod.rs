@@ -6,6 +6,7 @@
 mod backend;
 mod canary;
 pub mod definition;
+mod directory;
 pub mod limits;
 mod live;
 mod mail;
@@ -27,6 +28,7 @@ use crate::logic::eas::ClassSet;
 pub use crate::logic::eas::Naming as Mailbox;
 pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
+pub use directory::{Directory, GROUP_MARK, Security};
 pub use limits::Limits;
 pub use live::Live;
 pub use mail::{Mail, MailWay, is_plain_address};
@@ -55,6 +57,8 @@ pub struct Config {
     pub provision: Provision,
     /// Where partnerships and policies are kept.
     pub store: Store,
+    /// Where groups are read from; `None`: nowhere.
+    pub directory: Option<Directory>,
     /// REST, metrics and notifications.
     pub internal: Internal,
     /// Notification sources.
@@ -289,6 +293,7 @@ impl Config {
             },
             provision: Provision { is_here: v.text("provision", "mode") == "gateway", devices_max: v.int("provision", "devices_max") },
             store: store::build(v),
+            directory: directory::build(v),
             internal: internal(v),
             notify: Notify {
                 trust: seconds(v, "notify", "trust_s"),

@@ -14,6 +14,7 @@ mod audit;
 mod change;
 mod device_acts;
 mod devices;
+mod directory_acts;
 mod error;
 mod flush;
 mod gate;
@@ -28,10 +29,12 @@ mod policy_acts;
 mod reader;
 mod refresh;
 mod report;
+mod retention;
 mod rows;
 mod shared;
 mod snapshot;
 mod sql;
+pub(crate) mod tls;
 mod tokens;
 mod transaction;
 mod writer;
@@ -49,6 +52,7 @@ pub use alarms::Alarm;
 pub use audit::{AuditFilter, By, Deed, Entry};
 pub use change::DeviceChange;
 pub use devices::{DeviceFilter, DevicePage};
+pub use directory_acts::Taken;
 pub use error::{OpenError, StoreError};
 pub use gate::GATE_RECORD_BYTES;
 pub use mailbox_acts::{DomainPolicy, MailboxEdit, MembersEdit};
@@ -56,7 +60,7 @@ pub use news::{Happened, News};
 pub use pending::Seen;
 pub use report::Health;
 pub use rows::Stored;
-pub use snapshot::{MailboxRecord, MembersKind, Snapshot};
+pub use snapshot::{MailboxRecord, MembersKind, MembersRecord, Origin, Snapshot};
 pub use tokens::{NewToken, Role, Token, TokenUse};
 
 use change::DeviceWrite;
@@ -124,6 +128,7 @@ impl Store {
             key: SealingKey::load_or_create(&settings.key_file)?,
             connected: AtomicBool::new(false),
             flush: settings.flush,
+            audit_keep: settings.audit_keep,
             proved: Mutex::default(),
             proving_key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness"),
             proving: Semaphore::new(PROVING),

@@ -181,7 +181,8 @@ impl Writer {
 
     /// Once a second.
     pub(super) fn poll(&mut self) {
-        let done = self.refresh().map_err(StoreError::from).and_then(|are_waiting| self.decide_some(are_waiting));
+        let done = self.refresh().map_err(StoreError::from);
+        let done = done.and_then(|are_waiting| self.decide_some(are_waiting)).and_then(|()| self.expire_audit());
         if let Err(error) = done {
             tracing::debug!(%error, "looking for changes failed");
             self.look_after_connection();

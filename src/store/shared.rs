@@ -26,6 +26,8 @@ pub(super) struct Shared {
     pub(super) key: SealingKey,
     pub(super) connected: AtomicBool,
     pub(super) flush: Duration,
+    /// `None`: for ever.
+    pub(super) audit_keep: Option<Duration>,
     /// Tokens proved right once, by id: a keyed hash of each, so that only the first use costs the slow one.
     pub(super) proved: Mutex<HashMap<String, hmac::Tag>>,
     pub(super) proving_key: hmac::Key,

@@ -336,6 +336,28 @@ pub const STORE_DROPPED_TOTAL: Metric = metric(
 );
 /// Devices known.
 pub const STORE_DEVICES: Metric = metric("pushgate_store_devices", Kind::Gauge, Unit::Count, &[], "Partnerships known.");
+/// Readings of the directory.
+pub const DIRECTORY_READS_TOTAL: Metric = metric(
+    "pushgate_directory_reads_total",
+    Kind::Counter,
+    Unit::Count,
+    &[(
+        "result",
+        "done; failed, with the groups left as they are: unreachable, tls, refused, answer, unsound, late, too_many, empty, store",
+    )],
+    "Readings of groups from the directory, by what came of them.",
+);
+/// Groups of the directory.
+pub const DIRECTORY_GROUPS: Metric =
+    metric("pushgate_directory_groups", Kind::Gauge, Unit::Count, &[], "Groups found by the last reading of the directory that counted.");
+/// When the directory was last read.
+pub const DIRECTORY_READ_TIMESTAMP: Metric = metric(
+    "pushgate_directory_read_timestamp_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "When the last reading of the directory that counted ended, in seconds since 1970.",
+);
 /// What found no room in a lot's inbox.
 pub const INBOX_FULL_TOTAL: Metric = metric(
     "pushgate_inbox_full_total",
@@ -387,6 +409,9 @@ pub const ALL: &[Metric] = &[
     STORE_CONNECTED,
     STORE_DROPPED_TOTAL,
     STORE_DEVICES,
+    DIRECTORY_READS_TOTAL,
+    DIRECTORY_GROUPS,
+    DIRECTORY_READ_TIMESTAMP,
     MAILS_TOTAL,
     INBOX_FULL_TOTAL,
     SHIELD_ANSWERS_TOTAL,

@@ -1,5 +1,6 @@
 //! Devices: `/v1/devices`. One device is `/v1/devices/{mailbox}/{device}`: a device that has two mailboxes has two partnerships.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,7 +12,6 @@ use super::caller::Caller;
 use super::etag::Tagged;
 use super::input::{Json, Path, Query};
 use super::page::{self, Page};
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 use crate::admin::view::{LoopView, ShieldView, Trouble};
@@ -176,6 +176,8 @@ pub(super) struct DevicesQuery {
     /// With this in mailbox, id, type, user agent or description, in any case; * is any text.
     #[schemars(length(max = 255))]
     search: Option<String>,
+    /// That never get anywhere (true), as the asked process sees it; false is as if it were left out.
+    looping: Option<bool>,
     /// What the page before gave as `next`.
     after: Option<String>,
     /// At most so many.
@@ -250,20 +252,17 @@ pub(super) async fn list(
     let (limit, after) = (page::limit(query.limit)?, page::number(query.after.as_deref())?);
     let filter = filter(&internal, query)?;
     let found = internal.store.devices(filter, after.unwrap_or(0), limit).await?;
-    Ok(axum::Json(Page { items: found.devices.iter().map(view).collect(), next: found.next.map(|next| next.to_string()) }))
+    let troubles = Troubles::all(&internal);
+    Ok(axum::Json(Page {
+        items: found.devices.iter().map(|stored| view(stored, &troubles)).collect(),
+        next: found.next.map(|next| next.to_string()),
+    }))
 }
 
 pub(super) async fn show(State(internal): State<Arc<Internal>>, place: Place) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.device(&mailbox, &device_id).await?;
-    let shown = stored.as_ref().map(tagged).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")));
-    shown.map(|Tagged(revision, mut device)| {
-        for trouble in internal.view.troubles(Some((&mailbox, &device_id))) {
-            device.shields.extend(trouble.shield);
-            device.loops.extend(trouble.looping);
-        }
-        Tagged(revision, device)
-    })
+    stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
 }
 
 /// Devices that are kept from the backend for now, known or not.
@@ -281,8 +280,7 @@ pub(super) async fn change(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.set_device_access(&caller.by(), &mailbox, &device_id, change.access).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn wipe(
@@ -293,8 +291,7 @@ pub(super) async fn wipe(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.order_wipe(&caller.by(), &mailbox, &device_id, order.kind).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn cancel_wipe(
@@ -304,14 +301,12 @@ pub(super) async fn cancel_wipe(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.cancel_wipe(&caller.by(), &mailbox, &device_id).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn remove(State(internal): State<Arc<Internal>>, caller: Caller, place: Place) -> Result<StatusCode, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     internal.store.remove_device(&caller.by(), &mailbox, &device_id).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -336,6 +331,7 @@ fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Prob
         policy: query.policy.map(|name| PolicyName::new(&name)).transpose().map_err(bad_policy)?,
         last_seen_before: page::time(query.last_seen_before.as_deref())?,
         search: page::search(query.search)?,
+        among: query.looping.filter(|only| *only).map(|_| looping(internal)),
     })
 }
 
@@ -344,12 +340,43 @@ fn meant(internal: &Internal, Path((mailbox, device_id)): &Place) -> Result<(Mai
     Ok((internal.mailbox(mailbox)?, device_id))
 }
 
-fn tagged(stored: &Stored) -> Tagged<DeviceView> {
-    Tagged(stored.revision, view(stored))
+/// Devices that ask the same over and over.
+fn looping(internal: &Internal) -> HashSet<(Mailbox, DeviceId)> {
+    let troubles = internal.view.troubles(None).into_iter().filter(|trouble| trouble.looping.is_some());
+    let who = troubles.filter_map(|trouble| Some((internal.mailbox(&trouble.mailbox?).ok()?, DeviceId::new(trouble.device_id?.as_bytes()).ok()?)));
+    who.collect()
 }
 
-fn view(stored: &Stored) -> DeviceView {
+/// What keeps devices from the backend for now, by mailbox and device id.
+struct Troubles(HashMap<(String, String), Vec<Trouble>>);
+
+impl Troubles {
+    fn all(internal: &Internal) -> Self {
+        Self::by_device(internal.view.troubles(None))
+    }
+
+    fn of(internal: &Internal, stored: &Stored) -> Self {
+        Self::by_device(internal.view.troubles(Some((&stored.partnership.mailbox, &stored.partnership.device_id))))
+    }
+
+    fn by_device(troubles: Vec<Trouble>) -> Self {
+        let mut all: HashMap<_, Vec<Trouble>> = HashMap::new();
+        for trouble in troubles {
+            if let (Some(mailbox), Some(device_id)) = (&trouble.mailbox, &trouble.device_id) {
+                all.entry((mailbox.clone(), device_id.clone())).or_default().push(trouble);
+            }
+        }
+        Troubles(all)
+    }
+}
+
+fn tagged(internal: &Internal, stored: &Stored) -> Tagged<DeviceView> {
+    Tagged(stored.revision, view(stored, &Troubles::of(internal, stored)))
+}
+
+fn view(stored: &Stored, troubles: &Troubles) -> DeviceView {
     let p = &stored.partnership;
+    let troubles = troubles.0.get(&(p.mailbox.to_string(), p.device_id.to_string())).map_or(&[][..], Vec::as_slice);
     DeviceView {
         identity: p.identity(),
         mailbox: p.mailbox.to_string(),
@@ -371,8 +398,8 @@ fn view(stored: &Stored) -> DeviceView {
         recovery_password: p.recovery_password_at.map(|_| MASK.to_owned()),
         recovery_password_at: p.recovery_password_at,
         information: information(&p.information),
-        shields: Vec::new(),
-        loops: Vec::new(),
+        shields: troubles.iter().filter_map(|trouble| trouble.shield.clone()).collect(),
+        loops: troubles.iter().filter_map(|trouble| trouble.looping.clone()).collect(),
         revision: stored.revision,
     }
 }

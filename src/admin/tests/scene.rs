@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::admin::{
-    Acts, BoxFuture, Concern, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status,
-    Trouble, router, serve, token,
+    BoxFuture, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status, Trouble, router,
+    serve, token,
 };
 use crate::config::Config;
 use crate::logic::eas::{DeviceId, Mailbox};
@@ -78,34 +78,22 @@ impl GatewayView for View {
         Box::pin(async { held })
     }
 
+    /// One that loops, and that there may be.
     fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
-        let (mailbox, device_id) = of.map_or((None, None), |(mailbox, id)| (Some(mailbox.to_string()), Some(id.to_string())));
-        let is_looping = device_id.as_deref().is_some_and(|id| id.starts_with("LOOP"));
-        let looping = is_looping.then(|| LoopView { kind: "syncs".into(), since: Timestamp(0), count: 12, advice: "Look.".into() });
-        vec![Trouble { mailbox, device_id, shield: None, looping }]
+        let trouble = |mailbox: String, device_id: String| {
+            let looping = LoopView { kind: "syncs".into(), since: Timestamp(1_795_000_000), count: 14, advice: "Look.".into() };
+            Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping: Some(looping) }
+        };
+        match of {
+            None => vec![trouble("looping@example.org".into(), "loops".into())],
+            Some((mailbox, id)) if id.to_string().starts_with("loop") => vec![trouble(mailbox.to_string(), id.to_string())],
+            Some(_) => Vec::new(),
+        }
     }
 
     fn ready(&self) -> Readiness {
         let ready = self.ready.load(Ordering::SeqCst);
         Readiness { ready, details: if ready { vec![] } else { vec!["No backend answers.".into()] } }
-    }
-}
-
-/// Remembers whom the data plane was told to look at again.
-#[derive(Default)]
-pub(crate) struct Told(Mutex<Vec<Concern>>);
-
-impl Acts for Told {
-    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
-        self.0.lock().expect("sound").push(concern);
-        Box::pin(async { 1 })
-    }
-}
-
-impl Told {
-    /// Since the last look.
-    pub(crate) fn take(&self) -> Vec<Concern> {
-        std::mem::take(&mut *self.0.lock().expect("sound"))
     }
 }
 
@@ -118,7 +106,6 @@ pub(crate) struct Scene {
     pub(crate) view: Arc<View>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) store: Store,
-    pub(crate) acts: Arc<Told>,
 }
 
 /// A process that stays as it is.
@@ -146,11 +133,9 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let settings = format!("[store]\nurl = \"sqlite:{0}/store.db\"\nkey_file = \"{0}/store.key\"\nflush_s = 1\n", folder.path().display());
     let settings = Config::parse(&settings, std::iter::empty()).expect("a valid configuration").store;
     let store = Store::open(&settings).await.expect("a store");
-    let acts = Arc::new(Told::default());
     let internal = Internal {
         token: Arc::new(ArcSwap::from_pointee(token.clone())),
         store: store.clone(),
-        acts: acts.clone(),
         life: Arc::new(Lasting),
         intake: Intake::new(sink.clone(), &config.mailbox, &config.notify, supervisor.clone()),
         view: view.clone(),
@@ -160,7 +145,7 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(serve(listener, Plain, router(internal), std::future::pending()));
-    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view, supervisor, store, acts }
+    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view, supervisor, store }
 }
 
 /// An answer as it came.

@@ -21,6 +21,7 @@ use super::arguments;
 use super::{Failure, Outcome};
 use crate::admin::{self, Internal, Life, token};
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::gateway::tls::Acceptor;
 use crate::gateway::{Gateway, open_files};
 use crate::mail::Postman;
@@ -28,7 +29,7 @@ use crate::notify::{Intake, Supervisor};
 use crate::store::Store;
 use crate::telemetry;
 pub use life::Conductor;
-use seams::{InternalTls, LookAgain, Sink, View};
+use seams::{InternalTls, Sink, View};
 
 /// How often certificate files are looked at.
 const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(5);
@@ -124,7 +125,9 @@ pub async fn start_from(config: Config, acceptor: Acceptor, file: Option<PathBuf
     let https = listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
 
     let supervisor = Arc::new(Supervisor::new(&gateway.config.notify));
-    let view = View::new(gateway.clone(), supervisor.clone());
+    let directory = gateway.config.directory.clone();
+    let directory = directory.map(|settings| Directory::start(settings, gateway.config.mailbox.clone(), store.clone())).transpose()?;
+    let view = View::new(gateway.clone(), supervisor.clone(), store.clone(), directory);
     let mut tasks = vec![tokio::spawn(telemetry::upkeep(metrics.clone())), tokio::spawn(view.clone().refresh())];
     tasks.push(tokio::spawn(sources::tell_lots(gateway.clone(), supervisor.subscribe())));
     tasks.push(tokio::spawn(supervisor.clone().run()));
@@ -140,7 +143,6 @@ pub async fn start_from(config: Config, acceptor: Acceptor, file: Option<PathBuf
         view: Arc::new(view),
         metrics,
         store: store.clone(),
-        acts: Arc::new(LookAgain(gateway.clone())),
         life: life.clone(),
         mailboxes: config.mailbox.clone(),
     });

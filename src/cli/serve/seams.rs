@@ -8,8 +8,10 @@ use std::{io, net::SocketAddr};
 use tokio::net::TcpStream;
 
 use super::sources;
-use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, Status, Trouble};
-use crate::admin::{Acts, Concern};
+use crate::admin::view::{
+    BoxFuture, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, Status, Trouble,
+};
+use crate::directory::{self, Directory};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
 use crate::gateway::{Gateway, Peer, Whom};
@@ -19,7 +21,7 @@ use crate::logic::hold::{HoldKind, MailboxChange};
 use crate::logic::policy::Timestamp;
 use crate::logic::shield::Shielded;
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
-use crate::store;
+use crate::store::{self, Store};
 use crate::telemetry::metrics::{BACKEND_WAITING, CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
 /// notify → gateway.
@@ -28,19 +30,6 @@ pub(super) struct Sink(pub(super) Lots);
 impl ChangeSink for Sink {
     fn changed(&self, _source: Source, changes: Vec<MailboxChange>) -> Result<Woken, Overloaded> {
         self.0.changed(changes).map(Woken::pending).map_err(|_| Overloaded)
-    }
-}
-
-/// admin → gateway: what is held for a device that may no longer wait is answered.
-pub(super) struct LookAgain(pub(super) Arc<Gateway>);
-
-impl Acts for LookAgain {
-    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
-        match concern {
-            Concern::Device(mailbox, device_id) => Box::pin(async move { usize::from(self.0.look_again(&mailbox, &device_id).await) }),
-            // The store's alarms bring these, from whichever process they come, and at a pace.
-            Concern::Mailbox(_) | Concern::Everybody => Box::pin(async { 0 }),
-        }
     }
 }
 
@@ -66,12 +55,14 @@ impl crate::admin::Acceptor for InternalTls {
 pub(super) struct View {
     gateway: Arc<Gateway>,
     supervisor: Arc<Supervisor>,
+    store: Store,
+    directory: Option<Directory>,
     rate: Arc<Mutex<f64>>,
 }
 
 impl View {
-    pub(super) fn new(gateway: Arc<Gateway>, supervisor: Arc<Supervisor>) -> Self {
-        View { gateway, supervisor, rate: Arc::default() }
+    pub(super) fn new(gateway: Arc<Gateway>, supervisor: Arc<Supervisor>, store: Store, directory: Option<Directory>) -> Self {
+        View { gateway, supervisor, store, directory, rate: Arc::default() }
     }
 
     /// Keeps the wake rate current, once a second, for ever.
@@ -131,6 +122,7 @@ impl GatewayView for View {
             notifications_total: counter(&lots.0.notifications),
             lots: lot_status,
             sources: sources::source_statuses(&self.supervisor),
+            directory: self.directory.as_ref().map(|directory| directory_status(directory.status())),
             classes: sources::class_statuses(&self.supervisor, self.gateway.config.backend.poll_interval),
         }
     }
@@ -177,6 +169,8 @@ impl GatewayView for View {
         details.extend(sources::line(self.gateway.backend_waiting(), config.backend.requests_per_s));
         details.extend(sources::failing_checks(lots.check_pause()));
         details.extend(self.gateway.heartbeat_alert());
+        details.extend(self.store.health().trouble());
+        details.extend(self.directory.as_ref().and_then(|directory| directory.status().trouble()));
         Readiness { ready, details }
     }
 }
@@ -199,6 +193,18 @@ fn shielded(gateway: &Gateway, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble
         looping: None,
     };
     all.into_iter().filter(|shielded| is_meant(&shielded.who)).map(view).collect()
+}
+
+fn directory_status(status: directory::Status) -> DirectoryStatus {
+    DirectoryStatus {
+        read_at: status.read_at,
+        failing_since: status.failing_since,
+        error: status.error,
+        groups: status.groups,
+        mailboxes: status.mailboxes,
+        strangers: status.strangers,
+        skipped: status.skipped,
+    }
 }
 
 fn counter(value: &AtomicU64) -> u64 {

@@ -9,8 +9,9 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
 use super::{Found, Gate, Who, beginning};
+use crate::config::limits::REFUSED_BODY_BYTES_MAX;
 use crate::gateway::backend::Verdict;
-use crate::gateway::body::full;
+use crate::gateway::body::{collect, full};
 use crate::gateway::exchange::{Answer, Eas, Exchange, retry_later, wbxml};
 use crate::logic::eas::Command;
 use crate::logic::policy::gate::{self, Decision};
@@ -73,9 +74,17 @@ impl Exchange {
                 if standing == Standing::Good {
                     gate.meet(&who, &found, refusal);
                 }
+                self.read_past(body).await;
                 Passage::Stopped(gate.refuse(&who, refusal))
             }
         }
+    }
+
+    /// Reads a body that nobody wants, if it is short. Devices send it behind the head: an answer that overtakes it ends the connection,
+    /// and the reset may overtake the answer.
+    async fn read_past(&self, body: Incoming) {
+        // What breaks off, stands still or is long ends the connection after the answer.
+        let _ = collect(body, REFUSED_BODY_BYTES_MAX, self.gateway.config.limits.body_idle).await;
     }
 
     async fn provision(
