@@ -4,7 +4,7 @@
 //! gateway (through [`GatewayView`]). What a route answers is decided in `routes`; every error is a `Problem`.
 //!
 //! * [`router`]: what is counted and logged. * `api`: every operation with its role; what administrators do. * [`serve()`]: sockets →
-//!   router. * [`token`]: the token of the token file. * [`view`]: what the gateway shows of itself. [`life`]: reload and drain.
+//!   router. * [`token`]: the token of the token file. * [`view`]: what the gateway shows of itself. * [`life`]: reload and drain.
 //!
 //! Nobody here tells the data plane what administrators did: the store does (`crate::store::Alarm`), whichever process they ask.
 
@@ -24,6 +24,6 @@ pub use router::{Internal, router};
 pub use serve::{Acceptor, Plain, serve};
 pub use token::Token;
 pub use view::{
-    BoxFuture, ClassStatus, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, SourceStatus,
-    Status, Trouble,
+    BoxFuture, ClassStatus, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, SourceStatus, Status,
+    Trouble,
 };

@@ -54,7 +54,9 @@ pub(super) fn build(v: &mut Values, mailboxes: &Mailbox) -> Option<Mail> {
     let (server, command) = (some_text(v, SECTION, "server"), v.texts(SECTION, "command"));
     let way = match (server, command.is_empty()) {
         (None, true) => {
-            let unused = ["from", "administrators"].into_iter().find(|name| v.is_written(SECTION, name));
+            // Written and empty is as in the reference: no mail.
+            let unused = [("from", v.text(SECTION, "from").is_empty()), ("administrators", v.texts(SECTION, "administrators").is_empty())];
+            let unused = unused.into_iter().find_map(|(name, is_empty)| (!is_empty).then_some(name));
             if let Some(name) = unused {
                 v.problem(format!("mail.{name}"), "stands without mail.server or mail.command: no mail would leave");
             }

@@ -176,7 +176,7 @@ pub(super) struct DevicesQuery {
     /// With this in mailbox, id, type, user agent or description, in any case; * is any text.
     #[schemars(length(max = 255))]
     search: Option<String>,
-    /// That never get anywhere (true), as the asked process sees it; false is as if it were left out.
+    /// That ask the same over and over (true), as the asked process sees it; false is as if it were left out.
     looping: Option<bool>,
     /// What the page before gave as `next`.
     after: Option<String>,
@@ -252,7 +252,7 @@ pub(super) async fn list(
     let (limit, after) = (page::limit(query.limit)?, page::number(query.after.as_deref())?);
     let filter = filter(&internal, query)?;
     let found = internal.store.devices(filter, after.unwrap_or(0), limit).await?;
-    let troubles = Troubles::all(&internal);
+    let troubles = Troubles::of(&internal, None);
     Ok(axum::Json(Page {
         items: found.devices.iter().map(|stored| view(stored, &troubles)).collect(),
         next: found.next.map(|next| next.to_string()),
@@ -262,7 +262,8 @@ pub(super) async fn list(
 pub(super) async fn show(State(internal): State<Arc<Internal>>, place: Place) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.device(&mailbox, &device_id).await?;
-    stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
+    let shown = stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")));
+    shown
 }
 
 /// Devices that are kept from the backend for now, known or not.
@@ -331,7 +332,7 @@ fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Prob
         policy: query.policy.map(|name| PolicyName::new(&name)).transpose().map_err(bad_policy)?,
         last_seen_before: page::time(query.last_seen_before.as_deref())?,
         search: page::search(query.search)?,
-        among: query.looping.filter(|only| *only).map(|_| looping(internal)),
+        among: query.looping.filter(|only| *only).map(|_| Troubles::of(internal, None).looping()),
     })
 }
 
@@ -340,43 +341,36 @@ fn meant(internal: &Internal, Path((mailbox, device_id)): &Place) -> Result<(Mai
     Ok((internal.mailbox(mailbox)?, device_id))
 }
 
-/// Devices that ask the same over and over.
-fn looping(internal: &Internal) -> HashSet<(Mailbox, DeviceId)> {
-    let troubles = internal.view.troubles(None).into_iter().filter(|trouble| trouble.looping.is_some());
-    let who = troubles.filter_map(|trouble| Some((internal.mailbox(&trouble.mailbox?).ok()?, DeviceId::new(trouble.device_id?.as_bytes()).ok()?)));
-    who.collect()
-}
-
-/// What keeps devices from the backend for now, by mailbox and device id.
+/// What is kept from the backend for now, by mailbox and device.
 struct Troubles(HashMap<(String, String), Vec<Trouble>>);
 
 impl Troubles {
-    fn all(internal: &Internal) -> Self {
-        Self::by_device(internal.view.troubles(None))
-    }
-
-    fn of(internal: &Internal, stored: &Stored) -> Self {
-        Self::by_device(internal.view.troubles(Some((&stored.partnership.mailbox, &stored.partnership.device_id))))
-    }
-
-    fn by_device(troubles: Vec<Trouble>) -> Self {
-        let mut all: HashMap<_, Vec<Trouble>> = HashMap::new();
-        for trouble in troubles {
-            if let (Some(mailbox), Some(device_id)) = (&trouble.mailbox, &trouble.device_id) {
-                all.entry((mailbox.clone(), device_id.clone())).or_default().push(trouble);
+    fn of(internal: &Internal, device: Option<(&Mailbox, &DeviceId)>) -> Self {
+        let mut by_device: HashMap<_, Vec<Trouble>> = HashMap::new();
+        for trouble in internal.view.troubles(device) {
+            if let (Some(mailbox), Some(device_id)) = (trouble.mailbox.clone(), trouble.device_id.clone()) {
+                by_device.entry((mailbox, device_id)).or_default().push(trouble);
             }
         }
-        Troubles(all)
+        Troubles(by_device)
+    }
+
+    /// Those that ask the same over and over.
+    fn looping(self) -> Vec<(Mailbox, DeviceId)> {
+        let looping = self.0.into_iter().filter(|(_, troubles)| troubles.iter().any(|trouble| trouble.looping.is_some()));
+        // Written by a mailbox and a device id, and read as they were.
+        looping.filter_map(|((mailbox, id), _)| Some((Mailbox::normalise(&mailbox, None, false)?, DeviceId::new(id.as_bytes()).ok()?))).collect()
     }
 }
 
 fn tagged(internal: &Internal, stored: &Stored) -> Tagged<DeviceView> {
-    Tagged(stored.revision, view(stored, &Troubles::of(internal, stored)))
+    let Partnership { mailbox, device_id, .. } = &stored.partnership;
+    Tagged(stored.revision, view(stored, &Troubles::of(internal, Some((mailbox, device_id)))))
 }
 
 fn view(stored: &Stored, troubles: &Troubles) -> DeviceView {
     let p = &stored.partnership;
-    let troubles = troubles.0.get(&(p.mailbox.to_string(), p.device_id.to_string())).map_or(&[][..], Vec::as_slice);
+    let troubles: &[Trouble] = troubles.0.get(&(p.mailbox.to_string(), p.device_id.to_string())).map_or(&[], Vec::as_slice);
     DeviceView {
         identity: p.identity(),
         mailbox: p.mailbox.to_string(),

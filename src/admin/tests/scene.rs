@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::admin::{
-    BoxFuture, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status, Trouble, router,
-    serve, token,
+    BoxFuture, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status, Trouble, router, serve,
+    token,
 };
 use crate::config::Config;
 use crate::logic::eas::{DeviceId, Mailbox};
@@ -78,17 +78,12 @@ impl GatewayView for View {
         Box::pin(async { held })
     }
 
-    /// One that loops, and that there may be.
+    /// One that there may be, unless somebody asks for another.
     fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
-        let trouble = |mailbox: String, device_id: String| {
-            let looping = LoopView { kind: "syncs".into(), since: Timestamp(1_795_000_000), count: 14, advice: "Look.".into() };
-            Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping: Some(looping) }
-        };
-        match of {
-            None => vec![trouble("looping@example.org".into(), "loops".into())],
-            Some((mailbox, id)) if id.to_string().starts_with("loop") => vec![trouble(mailbox.to_string(), id.to_string())],
-            Some(_) => Vec::new(),
-        }
+        let (mailbox, device_id) = of.map_or(("looping@example.org".to_owned(), "LOOPS".to_owned()), |(mailbox, id)| (mailbox.to_string(), id.to_string()));
+        let is_looping = device_id.starts_with("LOOP");
+        let looping = is_looping.then(|| LoopView { kind: "syncs".into(), since: Timestamp(0), count: 12, advice: "Look.".into() });
+        vec![Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping }]
     }
 
     fn ready(&self) -> Readiness {

@@ -97,7 +97,7 @@ pub struct DeviceList {
     /// With this in mailbox, id, type, user agent or description; * is any text.
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
-    /// That never get anywhere: told to provision, or provisioning, over and over.
+    /// That ask the same over and over, such as Provision.
     #[arg(long)]
     pub looping: bool,
     /// Where.

@@ -168,10 +168,22 @@ impl GatewayView for View {
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
         details.extend(sources::line(self.gateway.backend_waiting(), config.backend.requests_per_s));
         details.extend(sources::failing_checks(lots.check_pause()));
-        details.extend(self.gateway.heartbeat_alert());
         details.extend(self.store.health().trouble());
         details.extend(self.directory.as_ref().and_then(|directory| directory.status().trouble()));
+        details.extend(self.gateway.heartbeat_alert());
         Readiness { ready, details }
+    }
+}
+
+fn directory_status(status: directory::Status) -> DirectoryStatus {
+    DirectoryStatus {
+        read_at: status.read_at,
+        failing_since: status.failing_since,
+        error: status.error,
+        groups: status.groups,
+        mailboxes: status.mailboxes,
+        strangers: status.strangers,
+        skipped: status.skipped,
     }
 }
 
@@ -193,18 +205,6 @@ fn shielded(gateway: &Gateway, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble
         looping: None,
     };
     all.into_iter().filter(|shielded| is_meant(&shielded.who)).map(view).collect()
-}
-
-fn directory_status(status: directory::Status) -> DirectoryStatus {
-    DirectoryStatus {
-        read_at: status.read_at,
-        failing_since: status.failing_since,
-        error: status.error,
-        groups: status.groups,
-        mailboxes: status.mailboxes,
-        strangers: status.strangers,
-        skipped: status.skipped,
-    }
 }
 
 fn counter(value: &AtomicU64) -> u64 {
