@@ -133,10 +133,12 @@ impl Exchange {
             return self.forward_ping(head, body, eas).await;
         };
         let route = self.route_to(&eas);
-        match self.gateway.verdicts.verdict(credentials, &head, &route).await {
-            Verdict::Accepted => {}
-            Verdict::Refused(refusal) => return self.done(refusal.response()),
-            Verdict::Unknown(status) => return self.done(retry_later(status, 30)),
+        if route.claim != Claim::Known {
+            match self.gateway.verdicts.verdict(credentials, &head, &route).await {
+                Verdict::Accepted => {}
+                Verdict::Refused(refusal) => return self.done(refusal.response()),
+                Verdict::Unknown(status) => return self.done(retry_later(status, 30)),
+            }
         }
         let limits = &self.gateway.config.limits;
         let ping = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {

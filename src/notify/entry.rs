@@ -4,7 +4,6 @@
 //! skipped. So a wrong entry never hides the next one: every bad entry of a batch can be named, and what a sender
 //! adds (subject, sender, snippet) is neither an error nor held in memory.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
@@ -173,8 +172,8 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = [const { Field::Missing }; N];
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match self.keys.iter().position(|wanted| *wanted == key) {
+        while let Some(place) = map.next_key_seed(Place { keys: self.keys })? {
+            match place {
                 Some(index) => fields[index] = map.next_value()?,
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -192,6 +191,31 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
     }
 
     pass_over!(None; visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
+}
+
+/// Where a key stands among those asked for; found without a copy of it.
+struct Place<const N: usize> {
+    keys: &'static [&'static str; N],
+}
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Place<N> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<const N: usize> Visitor<'_> for Place<N> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.keys.iter().position(|wanted| *wanted == key))
+    }
 }
 
 impl<'de> Deserialize<'de> for Field {

@@ -67,9 +67,9 @@ impl Writer {
         Ok(())
     }
 
-    /// What changed since the last time.
-    pub(super) fn refresh(&mut self) -> Result<(), SqlError> {
-        let Some(sql) = self.sql.as_deref_mut() else { return Ok(()) };
+    /// What changed since the last time. True: devices wait to be decided anew.
+    pub(super) fn refresh(&mut self) -> Result<bool, SqlError> {
+        let Some(sql) = self.sql.as_deref_mut() else { return Ok(false) };
         let state = state(sql)?;
         if self.shared.snapshot.load().generation < state.snapshot_generation {
             let snapshot = in_one_moment(sql, |sql| {
@@ -88,7 +88,7 @@ impl Writer {
             }
             self.generation = state.generation;
         }
-        Ok(())
+        Ok(state.decide_after.is_some())
     }
 
     /// All devices. Those that are known stay known meanwhile: the data plane must not take them for new ones.
@@ -181,7 +181,7 @@ impl Writer {
 
     /// Once a second.
     pub(super) fn poll(&mut self) {
-        let done = self.refresh().map_err(StoreError::from).and_then(|()| self.decide_some());
+        let done = self.refresh().map_err(StoreError::from).and_then(|are_waiting| self.decide_some(are_waiting));
         if let Err(error) = done {
             tracing::debug!(%error, "looking for changes failed");
             self.look_after_connection();
@@ -189,9 +189,8 @@ impl Writer {
     }
 
     /// Decides devices anew after the access rules changed, a page at a time, and those whose time to describe themselves is over.
-    fn decide_some(&mut self) -> Result<(), StoreError> {
-        let Some(sql) = self.sql.as_deref_mut() else { return Ok(()) };
-        if state(sql)?.decide_after.is_some() {
+    fn decide_some(&mut self, are_waiting: bool) -> Result<(), StoreError> {
+        if are_waiting {
             self.transact(decide_page)?;
             // The rest soon, with everybody's turn in between.
             self.poll_at_once();

@@ -145,7 +145,7 @@ impl Writer {
             self.refresh()
         });
         match connected {
-            Ok(()) => {
+            Ok(_) => {
                 self.retry = RETRY.0;
                 self.shared.connected.store(true, Ordering::Release);
                 tracing::info!("the database is back");

@@ -26,7 +26,7 @@ use crate::telemetry;
 use seams::{InternalTls, LookAgain, Sink, View};
 
 /// How often certificate files are looked at.
-const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(2);
+const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(5);
 
 /// Beyond `drain.drain_s`: two seconds for the last answers, two for the internal address, and some.
 const LEAVE_MARGIN: Duration = Duration::from_secs(10);
@@ -175,7 +175,7 @@ async fn watch_certificates(gateway: Arc<Gateway>) {
                     tracing::info!("certificates reloaded");
                 }
             }
-            // While a file is being replaced it may be half there; said once, not every two seconds.
+            // While a file is being replaced it may be half there; said once, not every five seconds.
             Err(error) => {
                 let text = error.to_string();
                 if last_error.as_ref() != Some(&text) {

@@ -52,12 +52,17 @@ impl Mailbox {
         if local.is_empty() || domain == Some("") || user.chars().any(char::is_control) {
             return None;
         }
-        let mut name = local.to_owned();
+        let mut name = String::with_capacity(local.len() + 1 + domain.map_or(0, str::len));
+        name.push_str(local);
         if let Some(domain) = domain {
             name.push('@');
             name.push_str(domain);
         }
-        let name = if lowercase { name.to_lowercase() } else { name };
+        if lowercase && name.is_ascii() {
+            name.make_ascii_lowercase();
+        } else if lowercase {
+            name = name.to_lowercase();
+        }
         (name.len() <= MAILBOX_BYTES_MAX && !name.contains('\\')).then(|| Mailbox(name.into()))
     }
 
