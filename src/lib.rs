@@ -16,6 +16,7 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod gateway;
 pub mod logic;
 pub mod mail;

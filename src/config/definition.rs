@@ -100,7 +100,7 @@ pub const KEYS: &[Key] = &[
         "kind",
         Kind::Choice(BACKEND_KINDS),
         r#""other""#,
-        "What the backend is: sets the defaults of resolve, check_heartbeat_s and checks_max.",
+        "What the backend is: sets the defaults of check_heartbeat_s and requests_per_s.",
     ),
     key("backend", "ca", Kind::Text, r#""""#, "CA (PEM) to verify the backend with; empty: the system's."),
     key(
@@ -110,7 +110,13 @@ pub const KEYS: &[Key] = &[
         r#""sync""#,
         "How doubt is cleared: \"check\" asks the backend with its shortest Ping, \"sync\" lets the device Sync once.",
     ),
-    key("backend", "resolve_per_s", Kind::Int(1, 1_000_000), "20", "Devices a second told to Sync to clear doubt."),
+    key(
+        "backend",
+        "resolve_per_s",
+        Kind::Int(0, 1_000_000),
+        "0",
+        "Devices a second told to Sync to clear doubt. 0: a quarter of requests_per_s, at least 20.",
+    ),
     key("backend", "check_heartbeat_s", Kind::Int(1, 3_600), "60", "The shortest heartbeat the backend accepts in a Ping."),
     key("backend", "checks_max", Kind::Int(1, 10_000), "4", "Concurrent checks; below the backend's worker count."),
     key("backend", "poll_interval_s", Kind::Int(10, DAY_S), "300", "How often classes that no live source covers are checked."),
@@ -123,6 +129,13 @@ pub const KEYS: &[Key] = &[
         "Time for the head of a backend's answer; beyond it the device gets 504.",
     ),
     key("backend", "connections_max", Kind::Int(1, 100_000), "256", "Concurrent requests to all backends; more wait their turn."),
+    key(
+        "backend",
+        "requests_per_s",
+        Kind::Int(0, 100_000),
+        "0",
+        "Requests a second to all backends; more wait, fair by mailbox, or are told when to come back. 0: by kind and for each url: sogo, horde 200; z-push 300; grommunio 500; exchange 1000; other no bound.",
+    ),
     key("backend", "down_s", Kind::Int(1, 3_600), "10", "How long a backend that failed is left out while others are up."),
     key(
         "mailbox",
@@ -141,6 +154,13 @@ pub const KEYS: &[Key] = &[
     key("mailbox", "lowercase", Kind::Bool, "true", "Mailbox names are compared in lower case."),
     key("ping", "heartbeat_min_s", Kind::Int(1, 3_540), "60", "Shortest heartbeat accepted; below it Ping Status 5 names this value."),
     key("ping", "heartbeat_max_s", Kind::Int(1, 3_540), "3540", "Longest heartbeat accepted; above it Ping Status 5 names this value."),
+    key(
+        "ping",
+        "wakes_per_s",
+        Kind::Int(0, 1_000_000),
+        "0",
+        "Pings answered a second because of changes; above it changes wait, notifications taking turns. About backend.requests_per_s keeps a message to everybody from becoming a storm. 0: at once.",
+    ),
     key("ping", "folders_max", Kind::Int(1, 1_000), "200", "Most folders in one Ping; more get Status 6."),
     key(
         "ping",
@@ -170,6 +190,14 @@ pub const KEYS: &[Key] = &[
         r#"["upn"]"#,
         "Claims of a Bearer token (JWT, accepted by the backend) that name the mailbox, in order; none that users may edit.",
     ),
+    key(
+        "auth",
+        "shield_min_s",
+        Kind::Int(0, DAY_S),
+        "300",
+        "A device that repeats a password the backend has just rejected is answered 401 here for this time, then twice as long, and so on; 0: never. With 300 a forgotten phone has four failures in half an hour, which locks no account.",
+    ),
+    key("auth", "shield_max_s", Kind::Int(1, DAY_S), "3600", "The longest of these times."),
     key(
         "provision",
         "mode",
@@ -303,6 +331,13 @@ pub const KEYS: &[Key] = &[
         Kind::Int(0, 600),
         "10",
         "After SIGTERM: held Pings are answered Status 1 spread over this time, then the process leaves.",
+    ),
+    key(
+        "drain",
+        "unready_s",
+        Kind::Int(0, 600),
+        "0",
+        "Before that, /readyz fails for this time while devices are still taken in, so that balancers send no more: two of their looks.",
     ),
     key("limits", "lots", Kind::Int(0, 256), "0", "Lot threads; 0: one a core."),
     key(

@@ -16,6 +16,10 @@ pub const MAILBOX_BYTES_MAX: usize = 320;
 pub const NOTIFICATIONS_MAX: usize = 20_000;
 /// Bytes of one notification request.
 pub const NOTIFICATION_BODY_BYTES_MAX: usize = 4 << 20;
+/// After the start, changes are remembered for devices that are not back yet. Those whose connection broke are back in minutes.
+pub const EARLY_TIME: Duration = Duration::from_secs(600);
+/// Mailboxes of which a lot remembers that: some 150 bytes each.
+pub const EARLY_CHANGES_MAX: usize = 20_000;
 /// Folders remembered a device: the largest real mailboxes have a few hundred.
 pub const TABLE_FOLDERS_MAX: usize = 1_000;
 /// Devices remembered a mailbox: beyond it the longest unseen is forgotten.
@@ -90,6 +94,12 @@ pub const BACKEND_KEEPALIVE: Duration = Duration::from_secs(60);
 pub const BACKEND_READ_BYTES_MAX: usize = 65_536;
 /// Backends tried in a row when none takes a connection: each may cost the whole connect time-out.
 pub const BACKEND_ATTEMPTS_MAX: usize = 3;
+/// Requests in line for a backend, however high `backend.requests_per_s`; some hundred bytes each beside the device's connection.
+pub const BACKEND_LINE_MAX: usize = 65_536;
+/// Of these, of one mailbox: a phone has some six at once, a mailbox a few phones.
+pub const BACKEND_LINE_MAILBOX_MAX: usize = 32;
+/// Notifications that a lot works off side by side under `ping.wakes_per_s`; with more its inbox waits, and then who fills it.
+pub const WAKING_BATCHES_MAX: usize = 1_024;
 /// Body of a refusal that is passed on to a device.
 pub const REFUSAL_BODY_BYTES_MAX: usize = 16_384;
 /// Verdicts remembered in all; some 60 bytes each.
@@ -104,6 +114,8 @@ pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
 pub const APPLICATIONS_MAX: usize = 200;
 /// A program's file name: 255 bytes on every file system that matters.
 pub const APPLICATION_BYTES_MAX: usize = 255;
+/// Configurations in force one after the other, until a restart: some kilobytes each, and only a reload that changes something adds one.
+pub const CONFIGS_MAX: usize = 1_024;
 /// Policies: an organisation has a handful; each is encoded for seven versions and kept in memory.
 pub const POLICIES_MAX: usize = 1_000;
 /// Access rules: every one is looked at for every device whose traits changed.
@@ -117,6 +129,12 @@ pub const NOTE_BYTES_MAX: usize = 512;
 
 /// Devices counted that are told to provision and do not get anywhere; some 200 bytes each.
 pub const LOOPING_DEVICES_MAX: usize = 20_000;
+/// Devices with a password that the backend has just rejected, remembered to be answered here: some 300 bytes each.
+pub const SHIELDED_MAX: usize = 50_000;
+/// Devices counted that begin anew or Ping in rows: some 300 bytes each.
+pub const REPEATING_DEVICES_MAX: usize = 20_000;
+/// Places for rows of Pings, 8 bytes each, which all devices share: of 200,000 devices some hundred Ping in the five seconds a row lasts.
+pub const PING_ROWS: usize = 65_536;
 /// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
 pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
 /// Held requests looked at in one note to a lot, when policies changed.

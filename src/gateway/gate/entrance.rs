@@ -19,6 +19,9 @@ use crate::logic::policy::signal::{Refusal, Signal, signal};
 use crate::store::Seen;
 use crate::telemetry::metrics::GATE_REFUSALS_TOTAL;
 
+/// Without credentials there is nobody to ask about; whoever asks again has them.
+const NOBODY_RETRY_S: u32 = 30;
+
 /// What the gate made of a request.
 pub(crate) enum Passage {
     /// It goes on.
@@ -98,14 +101,23 @@ impl Exchange {
 
     /// Asks the backend whether the credentials are good, unless that is known.
     pub(super) async fn log_in(&self, head: &request::Parts, eas: &Eas) -> Result<(), Box<Answer>> {
+        if let Some(answer) = self.spare_eas(eas) {
+            return Err(Box::new(answer));
+        }
         let verdict = match &eas.credentials {
             Some(credentials) => self.gateway.verdicts.verdict(credentials, head, &self.route_to(eas)).await,
-            None => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+            None => Verdict::Unknown { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: NOBODY_RETRY_S },
         };
         match verdict {
-            Verdict::Accepted => Ok(()),
-            Verdict::Refused(refusal) => Err(Box::new(refusal.response())),
-            Verdict::Unknown(status) => Err(Box::new(retry_later(status, 30))),
+            Verdict::Accepted => {
+                eas.credentials.iter().for_each(|credentials| self.gateway.credentials_accepted(credentials));
+                Ok(())
+            }
+            Verdict::Refused(refusal) => {
+                self.judge_eas(eas, false, (refusal.status(), refusal.headers()));
+                Err(Box::new(refusal.response()))
+            }
+            Verdict::Unknown { status, retry_after_s } => Err(Box::new(retry_later(status, retry_after_s))),
         }
     }
 }

@@ -19,14 +19,15 @@ mod recall;
 mod settings;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::HeaderValue;
 
 pub(crate) use self::entrance::Passage;
-pub use self::loops::Looping;
 use self::loops::Loops;
 pub(crate) use self::noting::offer_provision;
 pub(crate) use self::recall::start as start_recalling;
+use super::Looping;
 use crate::logic::eas::{Command, DeviceId, DeviceType, Mailbox, Request, Version};
 use crate::logic::policy::access::{self, AccessState, AccessWhy, MailboxSettings, Traits};
 use crate::logic::policy::gate::{Asked, Decision, Known, decide};
@@ -36,7 +37,7 @@ use crate::store::{self, DeviceChange, Seen, Snapshot, Store};
 /// The gate of a gateway that has policies itself.
 pub struct Gate {
     store: Store,
-    devices_max: u32,
+    devices_max: AtomicU32,
     loops: Loops,
 }
 
@@ -100,12 +101,17 @@ impl<'a> Who<'a> {
 impl Gate {
     /// For mailboxes that may have so many devices each, unless it is said of one.
     pub fn new(store: Store, devices_max: u32) -> Self {
-        Gate { store, devices_max, loops: Loops::default() }
+        Gate { store, devices_max: AtomicU32::new(devices_max), loops: Loops::default() }
     }
 
-    /// Devices that are told the same over and over, the worst first.
+    /// Devices that are told to provision over and over.
     pub(crate) fn looping(&self) -> Vec<Looping> {
         self.loops.list(store::now())
+    }
+
+    /// The configuration changed.
+    pub(crate) fn allow_devices(&self, devices_max: u32) {
+        self.devices_max.store(devices_max, Ordering::Relaxed);
     }
 
     /// See [`Store::alarm_count`]. To be read before a request is looked at.
@@ -129,7 +135,8 @@ impl Gate {
                     Traits { device_type: device_type.as_str(), user_agent: who.user_agent, undescribed_s: Some(0), ..Traits::default() };
                 let default = MailboxSettings::default();
                 let access = access::decide(settings.unwrap_or(&default), device_id, None, &snapshot.rules, &traits);
-                let devices_max = settings.and_then(|settings| settings.devices_max).unwrap_or(self.devices_max);
+                let devices_max =
+                    settings.and_then(|settings| settings.devices_max).unwrap_or_else(|| self.devices_max.load(Ordering::Relaxed));
                 Found { access, partnership: None, others: self.store.devices_of(who.mailbox), devices_max, snapshot }
             }
         }
