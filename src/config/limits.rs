@@ -16,6 +16,10 @@ pub const MAILBOX_BYTES_MAX: usize = 320;
 pub const NOTIFICATIONS_MAX: usize = 20_000;
 /// Bytes of one notification request.
 pub const NOTIFICATION_BODY_BYTES_MAX: usize = 4 << 20;
+/// After the start, changes are remembered for devices that are not back yet. Those whose connection broke are back in minutes.
+pub const EARLY_TIME: Duration = Duration::from_secs(600);
+/// Mailboxes of which a lot remembers that: some 150 bytes each.
+pub const EARLY_CHANGES_MAX: usize = 20_000;
 /// Folders remembered a device: the largest real mailboxes have a few hundred.
 pub const TABLE_FOLDERS_MAX: usize = 1_000;
 /// Devices remembered a mailbox: beyond it the longest unseen is forgotten.
@@ -39,6 +43,22 @@ pub const CANARY_DELIVERY: Duration = Duration::from_secs(20);
 pub const LMTP_LINE_BYTES_MAX: usize = 2_048;
 /// Lines of an LMTP reply: LHLO lists some dozen extensions.
 pub const LMTP_LINES_MAX: usize = 100;
+/// Time for one mail to be handed over: SMTP servers may take their time, and nobody waits.
+pub const MAIL_HANDING_OVER: Duration = Duration::from_secs(60);
+/// Mails that wait to be handed over; some kilobyte each. More are not sent, which is said.
+pub const MAILS_MAX: usize = 1_000;
+/// Pauses after which a mail is tried again; then it is given up, which is said: a server that was away over lunch gets it.
+pub const MAIL_RETRIES: [Duration; 7] = [
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(1_800),
+    Duration::from_secs(3_600),
+    Duration::from_secs(7_200),
+];
+/// Devices in quarantine that people are written about, in an hour: whoever has one password can invent any number of devices.
+pub const QUARANTINE_MAILS_AN_HOUR: u32 = 30;
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
 /// Bytes of what an administrator sends: a group of half a million mailboxes at some 50 bytes each.
@@ -74,6 +94,12 @@ pub const BACKEND_KEEPALIVE: Duration = Duration::from_secs(60);
 pub const BACKEND_READ_BYTES_MAX: usize = 65_536;
 /// Backends tried in a row when none takes a connection: each may cost the whole connect time-out.
 pub const BACKEND_ATTEMPTS_MAX: usize = 3;
+/// Requests in line for a backend, however high `backend.requests_per_s`; some hundred bytes each beside the device's connection.
+pub const BACKEND_LINE_MAX: usize = 65_536;
+/// Of these, of one mailbox: a phone has some six at once, a mailbox a few phones.
+pub const BACKEND_LINE_MAILBOX_MAX: usize = 32;
+/// Notifications that a lot works off side by side under `ping.wakes_per_s`; with more its inbox waits, and then who fills it.
+pub const WAKING_BATCHES_MAX: usize = 1_024;
 /// Body of a refusal that is passed on to a device.
 pub const REFUSAL_BODY_BYTES_MAX: usize = 16_384;
 /// Verdicts remembered in all; some 60 bytes each.

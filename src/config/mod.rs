@@ -3,10 +3,12 @@
 //! In: the text of a TOML file and the environment. Out: a `Config` that cannot hold a bad value, or
 //! the list of *all* problems. Nothing here opens a socket; the only files read are `*_file` secrets.
 
+mod backend;
 mod canary;
 pub mod definition;
 pub mod limits;
 mod live;
+mod mail;
 mod reference;
 mod reload;
 mod store;
@@ -27,6 +29,7 @@ pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
 pub use limits::Limits;
 pub use live::Live;
+pub use mail::{Mail, MailWay, is_plain_address};
 pub use reference::reference_toml;
 pub use reload::{LIVE, Reload};
 pub use store::{Secret, Store, StoreUrl};
@@ -56,6 +59,8 @@ pub struct Config {
     pub internal: Internal,
     /// Notification sources.
     pub notify: Notify,
+    /// Mail about devices; `None`: switched off.
+    pub mail: Option<Mail>,
     /// Logging.
     pub log: Log,
     /// How the process leaves.
@@ -131,6 +136,8 @@ pub struct Backend {
     pub answer_timeout: Duration,
     /// Concurrent requests.
     pub connections_max: usize,
+    /// Requests a second to all backends; 0: no bound.
+    pub requests_per_s: u32,
     /// How long a failing backend is left out.
     pub down: Duration,
 }
@@ -142,6 +149,8 @@ pub struct Ping {
     pub heartbeat_min_s: u32,
     /// Longest heartbeat, seconds.
     pub heartbeat_max_s: u32,
+    /// Pings answered a second because of changes; 0: no bound.
+    pub wakes_per_s: u32,
     /// Most folders in a Ping.
     pub folders_max: usize,
     /// Heartbeats averaged by the alert.
@@ -262,11 +271,12 @@ impl Config {
                 backlog: v.int("listen", "backlog"),
             },
             tls: tls(v),
-            backend: backend(v),
+            backend: backend::build(v),
             mailbox: mailbox.clone(),
             ping: Ping {
                 heartbeat_min_s: v.int("ping", "heartbeat_min_s"),
                 heartbeat_max_s: v.int("ping", "heartbeat_max_s"),
+                wakes_per_s: v.int("ping", "wakes_per_s"),
                 folders_max: v.int("ping", "folders_max"),
                 hbi_sample_size: v.int("ping", "hbi_sample_size"),
                 hbi_alert_threshold_s: v.int("ping", "hbi_alert_threshold_s"),
@@ -288,6 +298,7 @@ impl Config {
                 dovecot_folders: v.bool("notify.dovecot", "folders"),
                 canary: canary::build(v, &mailbox),
             },
+            mail: mail::build(v, &mailbox),
             log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
             drain: Drain { unready: seconds(v, "drain", "unready_s"), spread: seconds(v, "drain", "drain_s") },
             limits: Limits::build(v),
@@ -337,55 +348,6 @@ fn tls(v: &mut Values) -> Tls {
         }
     }
     Tls { certificates, client_ca: some_text(v, "tls", "client_ca").map(PathBuf::from) }
-}
-
-fn backend(v: &mut Values) -> Backend {
-    let kind = match v.text("backend", "kind").as_str() {
-        "exchange" => BackendKind::Exchange,
-        "sogo" => BackendKind::Sogo,
-        "z-push" => BackendKind::ZPush,
-        "grommunio" => BackendKind::Grommunio,
-        "horde" => BackendKind::Horde,
-        _ => BackendKind::Other,
-    };
-    let preset_heartbeat_s = match kind {
-        BackendKind::Sogo => 10,
-        BackendKind::ZPush | BackendKind::Grommunio => 1,
-        BackendKind::Exchange | BackendKind::Horde | BackendKind::Other => 60,
-    };
-    let check_heartbeat_s = v.int("backend", "check_heartbeat_s");
-    Backend {
-        url: backend_urls(v),
-        kind,
-        ca: some_text(v, "backend", "ca").map(PathBuf::from),
-        resolve: if v.text("backend", "resolve") == "check" { Resolve::Check } else { Resolve::Sync },
-        resolve_per_s: v.int("backend", "resolve_per_s"),
-        check_heartbeat_s: if v.is_written("backend", "check_heartbeat_s") { check_heartbeat_s } else { preset_heartbeat_s },
-        checks_max: v.int("backend", "checks_max"),
-        poll_interval: seconds(v, "backend", "poll_interval_s"),
-        connect_timeout: seconds(v, "backend", "connect_timeout_s"),
-        answer_timeout: seconds(v, "backend", "answer_timeout_s"),
-        connections_max: v.int("backend", "connections_max"),
-        down: seconds(v, "backend", "down_s"),
-    }
-}
-
-fn backend_urls(v: &mut Values) -> Vec<http::Uri> {
-    let written = v.texts("backend", "url");
-    let mut urls = Vec::with_capacity(written.len());
-    for text in &written {
-        let uri = text.parse::<http::Uri>().ok();
-        let usable =
-            uri.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/"));
-        match usable {
-            Some(uri) => urls.push(uri),
-            None => v.problem("backend.url", format!("\"{text}\" is not http(s)://host[:port] without a path")),
-        }
-    }
-    if written.is_empty() {
-        v.problem("backend.url", "is empty: name at least one backend");
-    }
-    urls
 }
 
 fn internal(v: &mut Values) -> Internal {

@@ -33,11 +33,18 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
-fn the_kind_sets_the_check_heartbeat_unless_it_was_written() {
+fn the_kind_sets_check_heartbeat_and_rates_unless_they_were_written() {
     let heartbeat = |text| parse(text, &[]).expect("valid").backend.check_heartbeat_s;
     assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\n"), 10);
     assert_eq!(heartbeat("[backend]\nkind = \"z-push\"\n"), 1);
     assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\ncheck_heartbeat_s = 15\n"), 15);
+    let per_s = |text| parse(text, &[]).expect("valid").backend.requests_per_s;
+    assert_eq!(per_s(""), 0);
+    assert_eq!(per_s("[backend]\nkind = \"sogo\"\nurl = [\"http://a\", \"http://b\"]\n"), 400);
+    assert_eq!(per_s("[backend]\nkind = \"sogo\"\nrequests_per_s = 50\n"), 50);
+    let resolve_per_s = |text| parse(text, &[]).expect("valid").backend.resolve_per_s;
+    assert_eq!((resolve_per_s(""), resolve_per_s("[backend]\nkind = \"sogo\"\n")), (20, 50));
+    assert_eq!(resolve_per_s("[backend]\nkind = \"sogo\"\nresolve_per_s = 20\n"), 20);
 }
 
 #[test]

@@ -138,13 +138,15 @@ impl Exchange {
             return self.forward_ping(head, body, eas).await;
         };
         let route = self.route_to(&eas);
-        match self.gateway.verdicts.verdict(credentials, &head, &route).await {
-            Verdict::Accepted => self.gateway.credentials_accepted(credentials),
-            Verdict::Refused(refusal) => {
-                self.judge_eas(&eas, false, (refusal.status(), refusal.headers()));
-                return self.done(refusal.response());
+        if route.claim != Claim::Known {
+            match self.gateway.verdicts.verdict(credentials, &head, &route).await {
+                Verdict::Accepted => self.gateway.credentials_accepted(credentials),
+                Verdict::Refused(refusal) => {
+                    self.judge_eas(&eas, false, (refusal.status(), refusal.headers()));
+                    return self.done(refusal.response());
+                }
+                Verdict::Unknown { status, retry_after_s } => return self.done(retry_later(status, retry_after_s)),
             }
-            Verdict::Unknown(status) => return self.done(retry_later(status, 30)),
         }
         if let Some(answer) = self.slow_ping(&eas) {
             return self.done(answer);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::handshakes::Place;
@@ -58,6 +58,7 @@ fn bind(address: SocketAddr, reuse_port: bool, backlog: i32) -> io::Result<TcpLi
         // 0.0.0.0 and [::] side by side, each for its own.
         socket.set_only_v6(true)?;
     }
+    prepare_sockets(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     TcpListener::from_std(socket.into())
@@ -120,7 +121,6 @@ async fn welcome(gateway: Arc<Gateway>, stream: TcpStream, address: SocketAddr, 
 }
 
 async fn prepare(gateway: &Gateway, mut stream: TcpStream, address: SocketAddr, speaks: Speaks) -> Option<(WireStream, Peer)> {
-    prepare_socket(&stream);
     let ip = address.ip().to_canonical();
     let is_trusted = gateway.is_trusted(ip);
     let mut peer = Peer { ip, port: address.port(), trusts_forwarded: speaks == Speaks::Plain };
@@ -159,10 +159,28 @@ async fn prepare(gateway: &Gateway, mut stream: TcpStream, address: SocketAddr, 
     }
 }
 
-/// Answers must go out at once, and one that never arrives must show.
-fn prepare_socket(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
-    // A socket that refuses an option is broken, which its first use will tell.
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
+/// Answers must go out at once, and one that never arrives must show. Accepted sockets have the options of the one that listens,
+/// which saves each connection two system calls.
+fn prepare_sockets(listening: &Socket) -> io::Result<()> {
+    listening.set_tcp_nodelay(true)?;
+    listening.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn accepted_sockets_do_not_delay_and_give_up() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = bind(address.parse().expect("an address"), false, 16).expect("a free port");
+            let _device = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("connected");
+            let (stream, _) = listener.accept().await.expect("accepted");
+            let socket = SockRef::from(&stream);
+            assert!(socket.tcp_nodelay().expect("known"), "{address}");
+            assert_eq!(socket.tcp_user_timeout().expect("known"), Some(TCP_USER_TIMEOUT), "{address}");
+        }
+    }
 }

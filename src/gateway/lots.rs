@@ -392,9 +392,11 @@ impl Lots {
         let received = self.now();
         self.0.notifications.fetch_add(changes.len() as u64, Ordering::Relaxed);
         let mut batches: Vec<Vec<(u64, u64, MailboxChange)>> = self.0.doors.iter().map(|_| Vec::new()).collect();
-        for change in changes {
+        // All numbers at once: they are consecutive, and nobody reads one before it was given out.
+        let before = self.0.number.fetch_add(changes.len() as u64, Ordering::SeqCst);
+        for (number, change) in (before + 1..).zip(changes) {
             let home = self.home(&change.mailbox);
-            batches[home.lot].push((home.hash, self.next_number(), change));
+            batches[home.lot].push((home.hash, number, change));
         }
         let mut pending = Vec::new();
         let mut is_all_in = true;

@@ -52,6 +52,7 @@ use crate::logic::hold::LotOptions;
 use crate::logic::hold::folders::Coverage;
 use crate::store::Store;
 use backend::{Backend, Checker, SetupError, Verdicts};
+pub use gate::{Found, Gate, Who};
 use liveness::Beats;
 use lots::{Lots, Note};
 pub use parked::{Parked, Peer};
@@ -139,6 +140,11 @@ impl Gateway {
     /// Requests sent to backends since the start, checks and verdicts included.
     pub fn backend_requests(&self) -> u64 {
         self.backend.requests_total()
+    }
+
+    /// Requests that wait for their turn under `backend.requests_per_s`.
+    pub fn backend_waiting(&self) -> usize {
+        self.backend.waiting()
     }
 
     /// Checks under way.

@@ -3,13 +3,15 @@
 //!
 //! * [`wbxml`]: the codec. * [`eas`]: ActiveSync vocabulary. * [`decide`]: hold or answer. * [`hold`]: held requests.
 //! * [`policy`]: policies, partnerships, provisioning, wipe. * [`source`]: which notification sources are believed.
-//! * [`shield`]: stale passwords. [`repeats`]: devices that ask the same over and over. [`heartbeats`]: Exchange's alert.
+//! * [`pace`]: who asks the backend next. [`shield`]: stale passwords. [`repeats`]: devices that ask the same
+//!   over and over. [`heartbeats`]: Exchange's alert.
 
 pub mod answer;
 pub mod decide;
 pub mod eas;
 pub mod heartbeats;
 pub mod hold;
+pub mod pace;
 pub mod policy;
 pub mod repeats;
 pub mod shield;

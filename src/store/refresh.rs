@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::alarms::Alarm;
 use super::error::{OpenError, StoreError};
 use super::gate::Key;
+use super::news::Before;
 use super::pending::Queues;
 use super::place::in_one_moment;
 use super::rows::{self, Stored};
@@ -15,7 +16,7 @@ use super::sql::{Sql, SqlError, params};
 use super::transaction::{Touched, Tx};
 use super::writer::Writer;
 use crate::logic::eas::{DeviceId, Mailbox};
-use crate::logic::policy::access::DISCOVERY_S;
+use crate::logic::policy::access::{AccessState, DISCOVERY_S};
 
 /// Devices read at once.
 const PAGE: u64 = 2_000;
@@ -66,9 +67,9 @@ impl Writer {
         Ok(())
     }
 
-    /// What changed since the last time.
-    pub(super) fn refresh(&mut self) -> Result<(), SqlError> {
-        let Some(sql) = self.sql.as_deref_mut() else { return Ok(()) };
+    /// What changed since the last time. True: devices wait to be decided anew.
+    pub(super) fn refresh(&mut self) -> Result<bool, SqlError> {
+        let Some(sql) = self.sql.as_deref_mut() else { return Ok(false) };
         let state = state(sql)?;
         if self.shared.snapshot.load().generation < state.snapshot_generation {
             let snapshot = in_one_moment(sql, |sql| {
@@ -87,7 +88,7 @@ impl Writer {
             }
             self.generation = state.generation;
         }
-        Ok(())
+        Ok(state.decide_after.is_some())
     }
 
     /// All devices. Those that are known stay known meanwhile: the data plane must not take them for new ones.
@@ -180,7 +181,7 @@ impl Writer {
 
     /// Once a second.
     pub(super) fn poll(&mut self) {
-        let done = self.refresh().map_err(StoreError::from).and_then(|()| self.decide_some());
+        let done = self.refresh().map_err(StoreError::from).and_then(|are_waiting| self.decide_some(are_waiting));
         if let Err(error) = done {
             tracing::debug!(%error, "looking for changes failed");
             self.look_after_connection();
@@ -188,9 +189,8 @@ impl Writer {
     }
 
     /// Decides devices anew after the access rules changed, a page at a time, and those whose time to describe themselves is over.
-    fn decide_some(&mut self) -> Result<(), StoreError> {
-        let Some(sql) = self.sql.as_deref_mut() else { return Ok(()) };
-        if state(sql)?.decide_after.is_some() {
+    fn decide_some(&mut self, are_waiting: bool) -> Result<(), StoreError> {
+        if are_waiting {
             self.transact(decide_page)?;
             // The rest soon, with everybody's turn in between.
             self.poll_at_once();
@@ -238,9 +238,11 @@ fn decide_page(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 fn decide(tx: &mut Tx<'_>, page: Vec<Stored>) -> Result<(), StoreError> {
     let mut changed = Vec::new();
     for mut partnership in page.into_iter().map(|stored| stored.partnership) {
-        let before = (partnership.access_state, partnership.access_why.clone());
+        let (before, why) = (Before::of(&partnership), partnership.access_why.clone());
         tx.decide_by_snapshot(&mut partnership);
-        if before != (partnership.access_state, partnership.access_why.clone()) {
+        if (before.access, &why) != (partnership.access_state, &partnership.access_why) {
+            // Whoever changes the rules knows that devices are decided anew; a device that kept silent for too long is news.
+            tx.touched.news.extend(before.news(&partnership).filter(|_| before.access == AccessState::Discovery));
             changed.push(partnership);
         }
     }

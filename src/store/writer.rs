@@ -145,7 +145,7 @@ impl Writer {
             self.refresh()
         });
         match connected {
-            Ok(()) => {
+            Ok(_) => {
                 self.retry = RETRY.0;
                 self.shared.connected.store(true, Ordering::Release);
                 tracing::info!("the database is back");
@@ -196,6 +196,7 @@ impl Writer {
         match done {
             Ok(done) => {
                 self.committed(generation, &touched);
+                shared.newsroom.publish(touched.news);
                 Ok(done)
             }
             Err(StoreError::Unavailable(message)) => {

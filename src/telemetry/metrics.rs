@@ -151,6 +151,14 @@ pub const HOLD_SECONDS: Metric = metric(
     &[("network", "name of the [[network]] the device is in, or other"), ("outcome", "as in pushgate_pings_total")],
     "Time Pings were held, by network and how they ended.",
 );
+/// Who waits under the rate.
+pub const BACKEND_WAITING: Metric = metric(
+    "pushgate_backend_waiting",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "Requests that wait for their turn at the backend (backend.requests_per_s).",
+);
 /// Requests to backends.
 pub const BACKEND_REQUESTS_TOTAL: Metric = metric(
     "pushgate_backend_requests_total",
@@ -197,7 +205,7 @@ pub const SHED_TOTAL: Metric = metric(
     Kind::Counter,
     Unit::Count,
     &[("limit", "the limit that was reached")],
-    "Connections and Pings turned away because a limit was reached.",
+    "Connections, Pings and requests turned away because a limit was reached.",
 );
 /// Device connections.
 pub const CONNECTIONS: Metric =
@@ -294,6 +302,14 @@ pub const STORE_FLUSH_SECONDS: Metric = metric(
     &[],
     "Time to write what was seen of up to 10,000 devices, in one transaction.",
 );
+/// Mail about devices.
+pub const MAILS_TOTAL: Metric = metric(
+    "pushgate_mails_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "sent, retried, failed (given up) or dropped (too many)")],
+    "Mail to administrators and users about devices.",
+);
 /// Failures of the database.
 pub const STORE_ERRORS_TOTAL: Metric = metric(
     "pushgate_store_errors_total",
@@ -348,6 +364,7 @@ pub const ALL: &[Metric] = &[
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,
     HOLD_SECONDS,
+    BACKEND_WAITING,
     BACKEND_REQUESTS_TOTAL,
     BACKEND_CHECKS_TOTAL,
     CHECK_PAUSE_SECONDS,
@@ -370,6 +387,7 @@ pub const ALL: &[Metric] = &[
     STORE_CONNECTED,
     STORE_DROPPED_TOTAL,
     STORE_DEVICES,
+    MAILS_TOTAL,
     INBOX_FULL_TOTAL,
     SHIELD_ANSWERS_TOTAL,
     LOOPS_SLOWED_TOTAL,

@@ -213,6 +213,25 @@ fn a_device_without_a_common_suite_is_refused() {
 }
 
 #[test]
+fn aes_128_is_taken_before_aes_256_unless_the_device_asks_for_chacha20_first() {
+    let (aes_256, aes_128, chacha20) = ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256");
+    let cases = [
+        ([aes_256, aes_128, chacha20].join(":"), Suite::Tls13Aes128Gcm),
+        ([aes_256, chacha20].join(":"), Suite::Tls13Aes256Gcm),
+        ([chacha20, aes_256, aes_128].join(":"), Suite::Tls13ChaCha20Poly1305),
+    ];
+    for (list, expected) in cases {
+        let gateway = gateway(acceptor(&certificate(HOST)), 1, async |accepted| accepted.expect("a common suite").suite);
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("connector");
+        connector.set_verify(SslVerifyMode::NONE);
+        connector.set_ciphersuites(&list).expect("suites");
+        let device = connector.build().connect(HOST, connect(gateway.address));
+        assert!(device.is_ok(), "{list}");
+        assert_eq!(gateway.result(), [expected], "{list}");
+    }
+}
+
+#[test]
 fn a_handshake_that_is_given_up_closes_its_socket() {
     let acceptor = acceptor(&certificate(HOST));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");

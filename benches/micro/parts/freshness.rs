@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use pushgate::config::limits::TABLE_FOLDERS_MAX;
 use pushgate::logic::eas::folder_sync::FolderChange;
 
 use super::crowd::{Crowd, STEPS};
@@ -12,6 +13,12 @@ pub fn parts() -> Vec<Part> {
     vec![
         Part { name: "learn_sync", what: "a Sync brought 7 folders in step", steps, prepare: || Box::new(Sync(Crowd::new())) },
         Part { name: "learn_folders", what: "a FolderSync taught 30 folders anew", steps, prepare: || Box::new(Folders::new()) },
+        Part {
+            name: "learn_chain",
+            what: "1,000 nested folders, the innermost first, and none",
+            steps: 1,
+            prepare: || Box::new(Chain::new()),
+        },
     ]
 }
 
@@ -52,6 +59,34 @@ impl Work for Folders {
         let Folders { crowd, list } = self;
         for index in crowd.turn() {
             crowd.lot.learnt(&crowd.people[index].who(), true, black_box(list), crowd.number, crowd.now);
+        }
+    }
+}
+
+/// What costs most, in a bad mailbox or from a bad server: every folder is listed before the one it is in.
+struct Chain {
+    crowd: Crowd,
+    list: Vec<FolderChange>,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let mut list = wbxml::folder_list(TABLE_FOLDERS_MAX);
+        for (number, change) in list.iter_mut().enumerate().skip(2) {
+            if let FolderChange::Add(folder) = change {
+                folder.parent = wbxml::folder_id(number - 1);
+            }
+        }
+        list.reverse();
+        Chain { crowd: Crowd::new(), list }
+    }
+}
+
+impl Work for Chain {
+    fn run(&mut self) {
+        let Chain { crowd, list } = self;
+        for list in [black_box(&list[..]), &[]] {
+            crowd.lot.learnt(&crowd.people[0].who(), true, list, crowd.number, crowd.now);
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::admin::{self, Internal, Life, token};
 use crate::config::Config;
 use crate::gateway::tls::Acceptor;
 use crate::gateway::{Gateway, open_files};
+use crate::mail::Postman;
 use crate::notify::{Intake, Supervisor};
 use crate::store::Store;
 use crate::telemetry;
@@ -30,7 +31,7 @@ pub use life::Conductor;
 use seams::{InternalTls, LookAgain, Sink, View};
 
 /// How often certificate files are looked at.
-const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(2);
+const CERTIFICATES_LOOKED_AT: Duration = Duration::from_secs(5);
 
 /// Beyond the times of `[drain]`: two seconds for the last answers, two for the internal address, and some.
 const LEAVE_MARGIN: Duration = Duration::from_secs(10);
@@ -127,6 +128,7 @@ pub async fn start_from(config: Config, acceptor: Acceptor, file: Option<PathBuf
     let mut tasks = vec![tokio::spawn(telemetry::upkeep(metrics.clone())), tokio::spawn(view.clone().refresh())];
     tasks.push(tokio::spawn(sources::tell_lots(gateway.clone(), supervisor.subscribe())));
     tasks.push(tokio::spawn(supervisor.clone().run()));
+    tasks.extend(gateway.config.mail.clone().map(|mail| tokio::spawn(Postman::new(mail).run(store.news()))));
     tasks.extend(listeners.into_iter().map(|listener| tokio::spawn(listener.run(gateway.clone()))));
 
     let token = Arc::new(ArcSwap::from_pointee(token));
@@ -219,7 +221,7 @@ async fn watch_certificates(gateway: Arc<Gateway>) {
                     tracing::info!("certificates reloaded");
                 }
             }
-            // While a file is being replaced it may be half there; said once, not every two seconds.
+            // While a file is being replaced it may be half there; said once, not every five seconds.
             Err(error) => {
                 let text = error.to_string();
                 if last_error.as_ref() != Some(&text) {

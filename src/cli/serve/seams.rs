@@ -20,7 +20,7 @@ use crate::logic::policy::Timestamp;
 use crate::logic::shield::Shielded;
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
 use crate::store;
-use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
+use crate::telemetry::metrics::{BACKEND_WAITING, CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
 /// notify → gateway.
 pub(super) struct Sink(pub(super) Lots);
@@ -94,6 +94,7 @@ impl GatewayView for View {
     fn refresh_gauges(&self) {
         metrics::gauge!(PINGS_HELD.name).set(self.gateway.lots.held() as f64);
         metrics::gauge!(PINGS_IN_DOUBT.name).set(self.gateway.lots.in_doubt() as f64);
+        metrics::gauge!(BACKEND_WAITING.name).set(self.gateway.backend_waiting() as f64);
         metrics::gauge!(CONNECTIONS.name).set(self.gateway.connections() as f64);
         self.gateway.refresh_heartbeat_gauges();
     }
@@ -173,6 +174,7 @@ impl GatewayView for View {
         let lots = &self.gateway.lots;
         let checks_running = self.gateway.checks_running();
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
+        details.extend(sources::line(self.gateway.backend_waiting(), config.backend.requests_per_s));
         details.extend(sources::failing_checks(lots.check_pause()));
         details.extend(self.gateway.heartbeat_alert());
         Readiness { ready, details }

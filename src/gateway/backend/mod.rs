@@ -5,7 +5,7 @@
 //! here reads WBXML beyond a Ping's, and no secret is ever logged, kept or put into an error.
 //!
 //! * `forward`: one exchange, top to bottom, with its retry rules. `headers`: what must not cross.
-//! * `choice`: which backend. `pool`, `connect`: connections to it. `body`: streams with their bounds.
+//! * `pace`: when, and who first. `choice`: which backend. `pool`, `connect`: connections to it. `body`: streams with their bounds.
 //! * `credentials`, `verdict`: whose request is it, and does the backend agree.
 //! * `check`: has anything changed? `presets`: where backends differ.
 
@@ -17,6 +17,7 @@ mod credentials;
 mod failure;
 mod forward;
 mod headers;
+mod pace;
 mod pool;
 mod presets;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use crate::config;
 use crate::config::{BackendKind, Live};
 use crate::logic::eas::Mailbox;
 use connect::Connector;
+use pace::Pace;
 use pool::Member;
 
 /// Whatever went wrong in a body; it ends a connection and is never shown to a device.
@@ -95,6 +97,7 @@ pub(crate) struct Prepared(Inner);
 
 pub(crate) struct Inner {
     kind: BackendKind,
+    pace: Pace,
     members: Vec<Arc<Member>>,
     connector: Connector,
     /// One permit an exchange, from before the connection until the last byte of the answer. Waiters are served in order.
@@ -122,6 +125,7 @@ impl Backend {
         let members = config.url.iter().map(|url| Member::new(url, config.down, config.connect_timeout).map(Arc::new));
         Ok(Prepared(Inner {
             kind: config.kind,
+            pace: Pace::new(config.requests_per_s),
             members: members.collect::<Result<_, _>>()?,
             connector: Connector::new(config)?,
             turns: Arc::new(Semaphore::new(config.connections_max)),
@@ -144,6 +148,11 @@ impl Backend {
     /// Requests sent since the start, checks and questions about credentials included.
     pub fn requests_total(&self) -> u64 {
         self.0.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for their turn under `backend.requests_per_s`.
+    pub fn waiting(&self) -> usize {
+        self.0.pace.waiting()
     }
 
     pub(crate) fn kind(&self) -> BackendKind {

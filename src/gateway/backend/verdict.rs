@@ -38,8 +38,13 @@ pub enum Verdict {
     Accepted,
     /// They are not (401), or the user may not (403, 451, 456, 457): pass the answer on.
     Refused(Arc<Refusal>),
-    /// The backend could not say; the status is the one that stands for its trouble. Forward the request instead.
-    Unknown(StatusCode),
+    /// The backend could not say.
+    Unknown {
+        /// The one that stands for its trouble.
+        status: StatusCode,
+        /// Seconds after which it is worth asking again.
+        retry_after_s: u32,
+    },
 }
 
 /// A backend's refusal, as it came.
@@ -130,11 +135,11 @@ impl Verdicts {
             return verdict;
         }
         let Some(mut answer) = self.0.join_or_ask(digest, || Question::new(credentials, head, route)) else {
-            return Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE);
+            return self.0.unknown(self.0.backend.busy());
         };
         match answer.wait_for(Option::is_some).await {
-            Ok(verdict) => verdict.clone().unwrap_or(Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE)),
-            Err(_) => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+            Ok(verdict) => verdict.clone().unwrap_or_else(|| self.0.unknown(self.0.backend.busy())),
+            Err(_) => self.0.unknown(self.0.backend.busy()),
         }
     }
 
@@ -264,8 +269,14 @@ impl Inner {
                 self.accepted.remove(&digest);
                 self.refused.insert(digest, (self.now().saturating_add(tenths(REFUSAL_TTL)), Arc::clone(refusal)));
             }
-            Verdict::Unknown(_) => {}
+            Verdict::Unknown { .. } => {}
         }
+    }
+
+    /// No answer from a backend.
+    fn unknown(&self, failure: Failure) -> Verdict {
+        let retry_after_s = if let Failure::Busy { retry_after_s } = failure { retry_after_s } else { self.backend.later_s() };
+        Verdict::Unknown { status: failure.status(), retry_after_s }
     }
 
     async fn ask(&self, question: Question) -> Verdict {
@@ -278,9 +289,9 @@ impl Inner {
             Ok(_) => match question.settings {
                 Some(uri) => (Method::POST, uri, BackendBody::Replayable(Bytes::from_static(SETTINGS_BODY))),
                 // Not an EAS request, and nothing else would prove anything.
-                None => return Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+                None => return self.unknown(self.backend.busy()),
             },
-            Err(failure) => return Verdict::Unknown(failure),
+            Err(status) => return Verdict::Unknown { status, retry_after_s: self.backend.later_s() },
         };
         let mut headers = question.headers;
         if method == Method::POST {
@@ -291,8 +302,8 @@ impl Inner {
             }
         }
         match self.send(method, uri, headers, body, &question.route).await {
-            Ok(response) => judge(response).await,
-            Err(failure) => Verdict::Unknown(failure.status()),
+            Ok(response) => judge(response, self.backend.later_s()).await,
+            Err(failure) => self.unknown(failure),
         }
     }
 
@@ -368,7 +379,7 @@ impl Drop for Asked<'_> {
 }
 
 /// 449 asks for a policy, which no backend does before it knows the user.
-async fn judge(response: Response<AnswerBody>) -> Verdict {
+async fn judge(response: Response<AnswerBody>, later_s: u32) -> Verdict {
     match response.status().as_u16() {
         200..=299 | 449 => Verdict::Accepted,
         401 | 403 | 451 | 456 | 457 => {
@@ -382,7 +393,7 @@ async fn judge(response: Response<AnswerBody>) -> Verdict {
                 body: body.unwrap_or_default(),
             }))
         }
-        _ => Verdict::Unknown(response.status()),
+        _ => Verdict::Unknown { status: response.status(), retry_after_s: later_s },
     }
 }
 

@@ -19,6 +19,9 @@ use crate::logic::policy::signal::{Refusal, Signal, signal};
 use crate::store::Seen;
 use crate::telemetry::metrics::GATE_REFUSALS_TOTAL;
 
+/// Without credentials there is nobody to ask about; whoever asks again has them.
+const NOBODY_RETRY_S: u32 = 30;
+
 /// What the gate made of a request.
 pub(crate) enum Passage {
     /// It goes on.
@@ -44,8 +47,7 @@ impl Exchange {
         let Some(who) = eas.who() else { return Passage::Passes(body) };
         let found = gate.find(&who);
         let policy = found.policy(who.mailbox);
-        let known = found.known(policy);
-        let decision = gate::decide(&who.asked(), &known, gate.now());
+        let decision = found.decide(&who, gate.now());
         if decision == Decision::Pass {
             if who.request.command != Command::Ping {
                 gate.loops.passed(who.mailbox, &who.request.device_id);
@@ -65,7 +67,7 @@ impl Exchange {
                     Err(answer) => return Passage::Stopped(*answer),
                 };
                 let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.now(), |steps| *steps);
-                if gate::passes_anyway(refusal, &known, &steps) {
+                if gate::passes_anyway(refusal, &found.known(policy), &steps) {
                     return Passage::Passes(body);
                 }
                 if standing == Standing::Good {
@@ -104,7 +106,7 @@ impl Exchange {
         }
         let verdict = match &eas.credentials {
             Some(credentials) => self.gateway.verdicts.verdict(credentials, head, &self.route_to(eas)).await,
-            None => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+            None => Verdict::Unknown { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: NOBODY_RETRY_S },
         };
         match verdict {
             Verdict::Accepted => {
@@ -115,7 +117,7 @@ impl Exchange {
                 self.judge_eas(eas, false, (refusal.status(), refusal.headers()));
                 Err(Box::new(refusal.response()))
             }
-            Verdict::Unknown(status) => Err(Box::new(retry_later(status, 30))),
+            Verdict::Unknown { status, retry_after_s } => Err(Box::new(retry_later(status, retry_after_s))),
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::logic::policy::{Attempt, Partnership, Prepared, Timestamp};
 use crate::store::{self, DeviceChange, Seen, Snapshot, Store};
 
 /// The gate of a gateway that has policies itself.
-pub(crate) struct Gate {
+pub struct Gate {
     store: Store,
     devices_max: AtomicU32,
     loops: Loops,
@@ -43,14 +43,17 @@ pub(crate) struct Gate {
 
 /// Who asks, as far as the credentials say, which may be wrong.
 #[derive(Clone, Copy)]
-pub(crate) struct Who<'a> {
-    pub(crate) mailbox: &'a Mailbox,
-    pub(crate) request: &'a Request,
-    pub(crate) user_agent: Option<&'a str>,
+pub struct Who<'a> {
+    /// Whose mailbox.
+    pub mailbox: &'a Mailbox,
+    /// The device, and what it asks.
+    pub request: &'a Request,
+    /// `User-Agent`.
+    pub user_agent: Option<&'a str>,
 }
 
 /// What is known of a device, as of one moment.
-struct Found {
+pub struct Found {
     partnership: Option<Partnership>,
     access: (AccessState, AccessWhy),
     snapshot: Arc<Snapshot>,
@@ -59,6 +62,11 @@ struct Found {
 }
 
 impl Found {
+    /// What is to be done about the request.
+    pub fn decide(&self, who: &Who<'_>, now: Timestamp) -> Decision {
+        decide(&who.asked(), &self.known(self.policy(who.mailbox)), now)
+    }
+
     /// The mailbox's policy.
     fn policy(&self, mailbox: &Mailbox) -> Option<&Prepared> {
         self.snapshot.policy_of(mailbox).0
@@ -91,7 +99,8 @@ impl<'a> Who<'a> {
 }
 
 impl Gate {
-    pub(crate) fn new(store: Store, devices_max: u32) -> Self {
+    /// For mailboxes that may have so many devices each, unless it is said of one.
+    pub fn new(store: Store, devices_max: u32) -> Self {
         Gate { store, devices_max: AtomicU32::new(devices_max), loops: Loops::default() }
     }
 
@@ -110,7 +119,8 @@ impl Gate {
         self.store.alarm_count()
     }
 
-    fn find(&self, who: &Who<'_>) -> Found {
+    /// Looks it up; never waits.
+    pub fn find(&self, who: &Who<'_>) -> Found {
         let snapshot = self.store.snapshot();
         let Request { device_id, device_type, .. } = who.request;
         match self.store.known(who.mailbox, device_id, device_type) {
@@ -133,7 +143,7 @@ impl Gate {
     }
 
     /// What the backend's good answer, or a held Ping, shows of a device. The first makes its partnership. Never waits.
-    pub(crate) fn note(&self, who: &Who<'_>, seen: Seen) {
+    pub fn note(&self, who: &Who<'_>, seen: Seen) {
         let Request { device_id, device_type, .. } = who.request;
         if self.store.known(who.mailbox, device_id, device_type).is_none() {
             let beginning = beginning(who, &self.find(who));

@@ -121,14 +121,19 @@ impl Acceptor {
         Ok(true)
     }
 
-    /// Shakes hands. `early` is what was already read from the socket, behind a PROXY header. Dropping the
+    /// Shakes hands on a socket that does not delay (TCP_NODELAY): answers are written whole, and waiting for the acknowledgement of
+    /// the ticket before them gains nothing. `early` is what was already read from the socket, behind a PROXY header. Dropping the
     /// future closes the socket; there is no time limit in here.
     ///
     /// # Errors
     /// See [`AcceptError`]; the socket is closed then.
-    pub async fn accept(&self, mut stream: TcpStream, early: Vec<u8>) -> Result<Accepted, AcceptError> {
-        // Answers are written whole; waiting for the acknowledgement of a ticket before them gains nothing.
-        stream.set_nodelay(true).map_err(AcceptError::Io)?;
+    pub async fn accept(&self, mut stream: TcpStream, mut early: Vec<u8>) -> Result<Accepted, AcceptError> {
+        if early.is_empty() {
+            early.reserve(HANDSHAKE_READ_BYTES);
+            if stream.read_buf(&mut early).await.map_err(AcceptError::Io)? == 0 {
+                return Err(AcceptError::HungUp);
+            }
+        }
         // On the heap, and gone with the handshake: the caller's task keeps its size for as long as it lives.
         let mut handshake = Box::new(Handshake::new(&self.config.load(), early).map_err(AcceptError::Handshake)?);
         let mut is_first = true;

@@ -14,6 +14,7 @@ use rustls::sign::CertifiedKey;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 use rustls::{ClientConfig, HandshakeKind, InvalidMessage, ServerConfig};
 
+use super::hello::prefers_chacha20;
 use super::record::{HEADER_BYTES, Keys};
 
 /// A handshake in progress.
@@ -127,13 +128,16 @@ fn foreign_suite() -> rustls::Error {
 }
 
 impl Handshake {
+    /// `early` is what has come: the device's hello, or the first part of it.
     pub(super) fn new(config: &ServerConfig, early: Vec<u8>) -> Result<Self, rustls::Error> {
         let resolver = Arc::new(NotingName { inner: Arc::clone(&config.cert_resolver), name: OnceLock::new() });
         let mut config = config.clone();
         config.cert_resolver = Arc::clone(&resolver) as _;
+        // Our order of suites, but for devices to which AES is expensive.
+        config.ignore_client_order = !prefers_chacha20(&early);
         let connection = UnbufferedServerConnection::new(Arc::new(config))?;
         let side = ServerSide { connection, resolver };
-        Ok(Handshake { side, incoming: early, seen: 0, outgoing: Vec::new(), given: 0 })
+        Ok(Handshake { side, incoming: early, seen: 0, outgoing: Vec::with_capacity(FLIGHT_BYTES), given: 0 })
     }
 
     /// Takes the keys; rustls ends here.
@@ -255,5 +259,7 @@ fn encode(mut data: EncodeTlsData<'_, impl Sized>, outgoing: &mut Vec<u8>) -> Re
     }
 }
 
+/// Room for our first flight with a chain of two or three ECDSA certificates, so that it grows once at most.
+const FLIGHT_BYTES: usize = 2_048;
 /// Bytes of records in one handshake: the longest hello and a chain of large device certificates are under 40 KB.
 const HANDSHAKE_BYTES_MAX: usize = 128 << 10;

@@ -4,7 +4,7 @@
 //! (about a hundred bytes, plain data) and what was [`Received`] but not read yet; a lot thread seals an answer
 //! with the `Wire` alone. Reading order: `acceptor` (an accepted socket → a stream), `connector`
 //! (the other end, for simulated devices), `handshake` (driving
-//! rustls), `certificates` (files → configuration), `wire` (keys without a socket), `record` (one record,
+//! rustls), `hello` (one look at it before), `certificates` (files → configuration), `wire` (keys without a socket), `record` (one record,
 //! sealed or opened), `received`, `stream`. No HTTP here, and no clock: time-outs are the caller's.
 
 mod acceptor;
@@ -14,6 +14,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handshake;
+mod hello;
 mod received;
 mod record;
 mod stream;

@@ -49,15 +49,21 @@ impl Mailbox {
             Some((local, domain)) => (local, Some(domain)),
             None => (user, default_domain),
         };
-        if local.is_empty() || domain == Some("") || user.chars().any(char::is_control) {
+        if local.is_empty() || domain == Some("") || has_control(user) {
             return None;
         }
-        let mut name = local.to_owned();
+        // Once for every notification: one allocation, of the right size.
+        let mut name = String::with_capacity(local.len() + domain.map_or(0, |domain| 1 + domain.len()));
+        name.push_str(local);
         if let Some(domain) = domain {
             name.push('@');
             name.push_str(domain);
         }
-        let name = if lowercase { name.to_lowercase() } else { name };
+        match lowercase {
+            true if name.is_ascii() => name.make_ascii_lowercase(),
+            true => name = name.to_lowercase(),
+            false => {}
+        }
         (name.len() <= MAILBOX_BYTES_MAX && !name.contains('\\')).then(|| Mailbox(name.into()))
     }
 
@@ -65,6 +71,10 @@ impl Mailbox {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn has_control(user: &str) -> bool {
+    if user.is_ascii() { user.bytes().any(|byte| byte.is_ascii_control()) } else { user.chars().any(char::is_control) }
 }
 
 impl fmt::Display for Mailbox {

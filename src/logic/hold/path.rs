@@ -22,14 +22,17 @@ pub fn inbox() -> PathHash {
 
 /// What the last component of a path says of the folder's FolderSync `Type`, whatever the server calls it in EAS.
 fn special_type(name: &str) -> Option<u8> {
-    let lower = name.to_ascii_lowercase();
-    match lower.as_str() {
-        "inbox" => Some(2),
-        "drafts" => Some(3),
-        "trash" | "deleted items" | "deleted messages" => Some(4),
-        "sent" | "sent items" | "sent messages" => Some(5),
-        _ => None,
-    }
+    const SPECIAL: [(&str, u8); 8] = [
+        ("inbox", 2),
+        ("drafts", 3),
+        ("trash", 4),
+        ("deleted items", 4),
+        ("deleted messages", 4),
+        ("sent", 5),
+        ("sent items", 5),
+        ("sent messages", 5),
+    ];
+    SPECIAL.iter().find(|(special, _)| name.eq_ignore_ascii_case(special)).map(|(_, folder_type)| *folder_type)
 }
 
 /// Everything a reported path may mean: separators and the INBOX prefix differ by server.

@@ -8,6 +8,9 @@ use super::{Event, Limits, Reader, Tag, WbxmlError};
 /// Bytes kept of one element's text: device information fields are at most 1,024 characters, of up to four bytes.
 pub const TEXT_BYTES_MAX: usize = 4_096;
 
+/// Most documents are no deeper.
+const PATH: usize = 8;
+
 /// What [`Elements::next`] reports.
 #[derive(Debug)]
 pub enum Step<'a> {
@@ -20,15 +23,25 @@ pub enum Step<'a> {
 /// Text of an element, from STR_I or OPAQUE alike.
 #[derive(Debug, Clone, Copy)]
 pub struct Content<'a> {
-    bytes: &'a [u8],
+    bytes: Bytes<'a>,
     is_cut: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bytes<'a> {
+    /// From STR_I alone: the reader has seen that it is text.
+    Text(&'a str),
+    Opaque(&'a [u8]),
 }
 
 impl<'a> Content<'a> {
     /// The text; `None` if it is too long, not UTF-8, or has a NUL (both possible in OPAQUE).
     pub fn text(self) -> Option<&'a str> {
-        let text = std::str::from_utf8(self.bytes).ok()?;
-        (!self.is_cut && !text.contains('\0')).then_some(text)
+        let text = match self.bytes {
+            Bytes::Text(text) => text,
+            Bytes::Opaque(bytes) => std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))?,
+        };
+        (!self.is_cut).then_some(text)
     }
 
     /// The text as a number, white space around it allowed; one too large to hold reads as the largest.
@@ -42,7 +55,10 @@ impl<'a> Content<'a> {
 
     /// Whether there is nothing.
     pub fn is_empty(self) -> bool {
-        self.bytes.is_empty()
+        match self.bytes {
+            Bytes::Text(text) => text.is_empty(),
+            Bytes::Opaque(bytes) => bytes.is_empty(),
+        }
     }
 }
 
@@ -51,8 +67,7 @@ impl<'a> Content<'a> {
 pub struct Elements {
     reader: Reader,
     path: Vec<Tag>,
-    text: Vec<u8>,
-    is_cut: bool,
+    kept: Kept,
     /// The last step closed an element that is still at the end of the path.
     must_pop: bool,
 }
@@ -60,28 +75,28 @@ pub struct Elements {
 impl Elements {
     /// Before the first byte.
     pub fn new(limits: Limits) -> Self {
-        Elements { reader: Reader::new(limits), path: Vec::new(), text: Vec::new(), is_cut: false, must_pop: false }
+        Elements { reader: Reader::new(limits), path: Vec::with_capacity(PATH), kept: Kept::default(), must_pop: false }
     }
 
     /// The next step, consuming `input`; `None` when it is used up.
-    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Step<'_>>, WbxmlError> {
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Step<'a>>, WbxmlError> {
         if std::mem::take(&mut self.must_pop) {
             self.path.pop();
-            self.clear_text();
+            self.kept.clear();
         }
         loop {
             match self.reader.next(input)? {
                 None => return Ok(None),
                 Some(Event::Start { tag, .. }) => {
                     self.path.push(tag);
-                    self.clear_text();
+                    self.kept.clear();
                     return Ok(Some(Step::Open(&self.path)));
                 }
-                Some(Event::Text(text)) => keep(&mut self.text, &mut self.is_cut, text.as_bytes()),
-                Some(Event::Opaque(bytes)) => keep(&mut self.text, &mut self.is_cut, bytes),
+                Some(Event::Text(text)) => self.kept.text(text),
+                Some(Event::Opaque(bytes)) => self.kept.opaque(bytes),
                 Some(Event::End) => {
                     self.must_pop = true;
-                    return Ok(Some(Step::Close(&self.path, Content { bytes: &self.text, is_cut: self.is_cut })));
+                    return Ok(Some(Step::Close(&self.path, self.kept.content())));
                 }
             }
         }
@@ -94,16 +109,49 @@ impl Elements {
     pub fn finish(&self) -> Result<(), WbxmlError> {
         self.reader.finish()
     }
-
-    fn clear_text(&mut self) {
-        self.text.clear();
-        self.is_cut = false;
-    }
 }
 
-/// Appends as much as fits.
-fn keep(text: &mut Vec<u8>, is_cut: &mut bool, bytes: &[u8]) {
-    let room = TEXT_BYTES_MAX - text.len();
-    *is_cut |= bytes.len() > room;
-    text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+/// The content of the innermost element so far.
+#[derive(Debug, Default)]
+struct Kept {
+    /// As long as there was no OPAQUE.
+    text: String,
+    /// Everything, from the first OPAQUE on.
+    bytes: Vec<u8>,
+    is_opaque: bool,
+    is_cut: bool,
+}
+
+impl Kept {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.bytes.clear();
+        (self.is_opaque, self.is_cut) = (false, false);
+    }
+
+    /// What is too long is never asked for: nothing more is kept of it.
+    fn text(&mut self, text: &str) {
+        if self.is_opaque {
+            self.opaque(text.as_bytes());
+        } else if text.len() > TEXT_BYTES_MAX - self.text.len() {
+            self.is_cut = true;
+        } else {
+            self.text.push_str(text);
+        }
+    }
+
+    fn opaque(&mut self, bytes: &[u8]) {
+        if !self.is_opaque {
+            self.bytes.extend_from_slice(self.text.as_bytes());
+            self.is_opaque = true;
+        }
+        let room = TEXT_BYTES_MAX - self.bytes.len();
+        self.is_cut |= bytes.len() > room;
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn content(&self) -> Content<'_> {
+        let bytes = if self.is_opaque { Bytes::Opaque(&self.bytes) } else { Bytes::Text(&self.text) };
+        Content { bytes, is_cut: self.is_cut }
+    }
 }

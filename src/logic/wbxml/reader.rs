@@ -3,6 +3,8 @@
 //! An oversized length never allocates: data is delivered in pieces of at most [`PIECE_BYTES_MAX`], and where the pieces are
 //! cut depends on the document alone, never on how its bytes arrived.
 
+use std::ffi::CStr;
+
 use super::number::Number;
 use super::pages::{PAGES, is_interpreted};
 use super::{Fault, Tag, WbxmlError, global};
@@ -112,10 +114,21 @@ impl Reader {
     }
 
     /// The next event, consuming `input` from the front; `None` when `input` is used up (or the document is over).
-    pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Event<'_>>, WbxmlError> {
-        self.piece.drain(..self.delivered);
-        self.delivered = 0;
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<Event<'a>>, WbxmlError> {
+        if self.delivered > 0 {
+            self.piece.drain(..self.delivered);
+            self.delivered = 0;
+        }
         loop {
+            if self.state == State::Text
+                && self.piece.is_empty()
+                && let Some(text) = self.whole_text(input).inspect_err(|error| self.state = State::Failed(*error))?
+            {
+                if text.is_empty() {
+                    continue;
+                }
+                return Ok(Some(Event::Text(text)));
+            }
             match self.advance(input).inspect_err(|error| self.state = State::Failed(*error))? {
                 Progress::Continue => {}
                 Progress::NeedInput => return Ok(None),
@@ -268,11 +281,25 @@ impl Reader {
         Progress::End
     }
 
+    /// A text of one piece that is there with its NUL needs no copy.
+    fn whole_text<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<&'i str>, WbxmlError> {
+        let window = &input[..input.len().min(PIECE_BYTES_MAX)];
+        let Ok(text) = CStr::from_bytes_until_nul(window) else { return Ok(None) };
+        let consumed = text.count_bytes() + 1;
+        *input = &input[consumed..];
+        self.offset += consumed as u64;
+        self.state = State::Token;
+        match text.to_str() {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(WbxmlError { offset: self.token_offset, fault: Fault::InvalidUtf8 }),
+        }
+    }
+
     /// Takes text up to its NUL or up to a full piece.
     fn read_text(&mut self, input: &mut &[u8]) -> Result<Progress, WbxmlError> {
         let room = PIECE_BYTES_MAX - self.piece.len();
         let window = &input[..input.len().min(room)];
-        let end = window.iter().position(|&byte| byte == 0);
+        let end = CStr::from_bytes_until_nul(window).ok().map(CStr::count_bytes);
         let taken = end.unwrap_or(window.len());
         self.piece.extend_from_slice(&window[..taken]);
         let consumed = taken + usize::from(end.is_some());

@@ -25,7 +25,10 @@ impl Sqlite {
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // FULL: what is acknowledged is on the disk. With WAL that is one sync a transaction.
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+        // What devices need is in memory, and what is seen of them is written once: more pages than the upper ones of each tree
+        // (SQLite would keep 2 MB of them, in each of two threads) would only be a second copy of the system's.
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -256;")?;
         Ok(Sqlite(connection))
     }
 

@@ -67,7 +67,7 @@ async fn ask(verdicts: &Verdicts, password: &str) -> u16 {
     match verdicts.verdict(&credentials(password), &head("POST", PING), &route()).await {
         Verdict::Accepted => 200,
         Verdict::Refused(refusal) => refusal.status().as_u16(),
-        Verdict::Unknown(_) => 0,
+        Verdict::Unknown { .. } => 0,
     }
 }
 
@@ -194,7 +194,7 @@ async fn a_dead_backend_is_unknown_as_a_502() {
         &Auth { verdict_ttl: LONG, bearer_claim: Vec::new(), shield_min: Duration::ZERO, shield_max: Duration::ZERO },
     );
     let verdict = verdicts.verdict(&credentials("right"), &head("POST", PING), &route()).await;
-    assert!(matches!(verdict, Verdict::Unknown(status) if status == 502), "{verdict:?}");
+    assert!(matches!(verdict, Verdict::Unknown { status, .. } if status == 502), "{verdict:?}");
 }
 
 #[tokio::test]

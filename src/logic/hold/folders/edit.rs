@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::entry::{ANOTHERS, Entry, GONE, NESTED, WATCHED};
+use super::entry::{ANOTHERS, DROPPED, Entry, GONE, NESTED, WATCHED};
 use super::owner::{is_anothers, is_shared_root};
 use super::{FolderTable, View, id_of};
 use crate::config::limits::TABLE_FOLDERS_MAX;
@@ -15,25 +15,33 @@ const INBOX_TYPE: u8 = 2;
 
 impl FolderTable {
     /// Replaces the watched set as a whole (MS-ASCMD: the list is never merged).
-    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Option<Class>)>, last_number: u64, view: &View<'_>) {
+    pub fn watch<'a>(&mut self, folders: impl Iterator<Item = (&'a str, Option<Class>)> + Clone, last_number: u64, view: &View<'_>) {
+        let mut has_gone = false;
         for entry in &mut self.entries {
             entry.flags &= !WATCHED;
+            has_gone |= entry.flags & GONE != 0;
             if !view.guards.list_replaced {
                 entry.change = entry.change.min(entry.fresh);
             }
         }
+        // Nearly always: a device Pings for what it has synchronised.
+        if !has_gone && folders.clone().all(|(id, class)| self.watch_known(id, class)) {
+            return;
+        }
         self.edit(last_number, |edit| {
-            edit.rows.retain(|(_, e)| e.flags & GONE == 0);
+            edit.retain(|_, entry| entry.flags & GONE == 0);
             for (id, class) in folders {
                 // There is room: a Ping names no more folders than a table holds.
                 if let Some(entry) = edit.entry(id) {
-                    entry.flags |= WATCHED;
-                    // A learnt type decides the class; what the Ping says only fills the gap.
-                    let (folder_type, known) = (entry.folder_type(), entry.class());
-                    entry.set_kind(folder_type, known.or(class));
+                    entry.watch(class);
                 }
             }
         });
+    }
+
+    /// False: there is no such folder.
+    fn watch_known(&mut self, id: &str, class: Option<Class>) -> bool {
+        self.find(id).map(|index| self.entries[index].watch(class)).is_some()
     }
 
     /// Makes room for folders that a Sync is about to bring in step, so that a change during the Sync is not missed.
@@ -51,11 +59,13 @@ impl FolderTable {
 
     /// Applies what a FolderSync (or FolderCreate, …) taught; `is_full` after key 0 replaces the table.
     pub fn learn(&mut self, is_full: bool, changes: &[FolderChange], last_number: u64) {
-        let is_listed = |id: &str| changes.iter().any(|change| added(change).is_some_and(|folder| folder.id.as_str() == id));
+        let mut listed: Vec<&str> =
+            if is_full { changes.iter().filter_map(added).map(|folder| folder.id.as_str()).collect() } else { Vec::new() };
+        listed.sort_unstable();
         self.edit(last_number, |edit| {
             if is_full {
                 // Freshness belongs to ids, and survives; what the server no longer has does not.
-                edit.rows.retain_mut(|(id, entry)| is_listed(id) || bury(entry));
+                edit.retain(|id, entry| listed.binary_search(&id).is_ok() || bury(entry));
             }
             for change in changes {
                 match change {
@@ -65,7 +75,7 @@ impl FolderTable {
                             edit.forget_nested_paths(&folder.id);
                         }
                     }
-                    FolderChange::Delete(id) => edit.rows.retain_mut(|(known, entry)| known != id.as_str() || bury(entry)),
+                    FolderChange::Delete(id) => edit.delete(id.as_str()),
                 }
             }
             edit.place_orphans(changes);
@@ -87,20 +97,20 @@ impl FolderTable {
         }
     }
 
-    /// Grows and shrinks through plain vectors; the table itself stays two exact allocations.
+    /// Grows and shrinks through plain vectors; the table itself stays two exact allocations, ordered by id.
     fn edit(&mut self, last_number: u64, change: impl FnOnce(&mut Edit<'_>)) {
         let ids = std::mem::take(&mut self.ids);
-        let mut edit = Edit { rows: Vec::with_capacity(self.entries.len() + 4), last_number };
-        edit.rows.extend(self.entries.iter().map(|e| (Cow::Borrowed(id_of(&ids, e)), *e)));
+        let mut rows = Vec::with_capacity(self.entries.len() + 4);
+        rows.extend(self.entries.iter().map(|e| (Cow::Borrowed(id_of(&ids, e)), *e)));
+        let mut edit = Edit { order: (0..rows.len() as u32).collect(), rows, last_number };
         change(&mut edit);
-        let rows = edit.rows;
-        let mut packed = String::with_capacity(rows.iter().map(|(id, _)| id.len()).sum());
-        let mut entries = Vec::with_capacity(rows.len());
-        for (id, entry) in &rows {
+        let mut packed = String::with_capacity(edit.ordered().map(|(id, _)| id.len()).sum());
+        let mut entries = Vec::with_capacity(edit.order.len());
+        for (id, entry) in edit.ordered() {
             entries.push(Entry { id_start: packed.len() as u32, id_bytes: id.len() as u8, ..*entry });
             packed.push_str(id);
         }
-        drop(rows);
+        drop(edit);
         self.entries = entries.into_boxed_slice();
         self.ids = packed.into_boxed_str();
     }
@@ -122,41 +132,89 @@ fn bury(entry: &mut Entry) -> bool {
     is_watched
 }
 
-/// A table taken apart for changing.
+/// A table taken apart for changing. Whatever a server or a device lists, a look for an id is a binary search: lists have
+/// hundreds of folders, and whoever sends one decides how long the thread of a thousand others is busy with it.
 pub(super) struct Edit<'a> {
+    /// Each in its place, also those that are [`DROPPED`].
     rows: Vec<(Cow<'a, str>, Entry)>,
+    /// The places of the others, by id.
+    order: Vec<u32>,
     last_number: u64,
 }
 
-impl Edit<'_> {
+impl<'a> Edit<'a> {
+    /// The rows that are there, by id.
+    fn ordered(&self) -> impl Iterator<Item = &(Cow<'a, str>, Entry)> {
+        self.order.iter().map(|place| &self.rows[*place as usize])
+    }
+
+    /// The position of an id in the order, or where it would be.
+    fn position(&self, id: &str) -> Result<usize, usize> {
+        self.order.binary_search_by(|place| (*self.rows[*place as usize].0).cmp(id))
+    }
+
+    fn find(&self, id: &str) -> Option<&Entry> {
+        self.position(id).ok().map(|position| &self.rows[self.order[position] as usize].1)
+    }
+
+    /// Drops all rows of which `stays` says no; it may change the others.
+    fn retain(&mut self, mut stays: impl FnMut(&str, &mut Entry) -> bool) {
+        let rows = &mut self.rows;
+        self.order.retain(|place| {
+            let (id, entry) = &mut rows[*place as usize];
+            let stays = stays(id, entry);
+            entry.flags |= if stays { 0 } else { DROPPED };
+            stays
+        });
+    }
+
+    fn delete(&mut self, id: &str) {
+        let Ok(position) = self.position(id) else { return };
+        let entry = &mut self.rows[self.order[position] as usize].1;
+        if !bury(entry) {
+            entry.flags |= DROPPED;
+            self.order.remove(position);
+        }
+    }
+
     /// The entry of a folder, made if it is new; `None`: the table is full of watched folders.
     fn entry(&mut self, id: &str) -> Option<&mut Entry> {
-        let index = match self.rows.iter().position(|(known, _)| known == id) {
-            Some(index) => index,
-            None => {
-                if self.rows.len() >= TABLE_FOLDERS_MAX {
-                    // What is watched never makes room.
-                    let victim = self.rows.iter().rposition(|(_, e)| e.flags & WATCHED == 0)?;
-                    self.rows.remove(victim);
-                }
-                let mut entry = Entry::new(self.last_number);
-                entry.flags |= if is_anothers(id) { ANOTHERS } else { 0 };
-                self.rows.push((Cow::Owned(id.to_owned()), entry));
-                self.rows.len() - 1
-            }
+        let place = match self.position(id) {
+            Ok(position) => self.order[position],
+            Err(_) => self.add(id)?,
         };
-        Some(&mut self.rows[index].1)
+        Some(&mut self.rows[place as usize].1)
+    }
+
+    /// The place of a new row.
+    fn add(&mut self, id: &str) -> Option<u32> {
+        let mut entry = Entry::new(self.last_number);
+        entry.flags |= if is_anothers(id) { ANOTHERS } else { 0 };
+        let row = (Cow::Owned(id.to_owned()), entry);
+        let place = if self.order.len() >= TABLE_FOLDERS_MAX {
+            // What is watched never makes room.
+            let victim = self.rows.iter().rposition(|(_, e)| e.flags & (WATCHED | DROPPED) == 0)?;
+            let position = self.position(&self.rows[victim].0).ok()?;
+            self.order.remove(position);
+            self.rows[victim] = row;
+            victim
+        } else {
+            self.rows.push(row);
+            self.rows.len() - 1
+        };
+        let position = self.position(id).unwrap_or_else(|position| position);
+        self.order.insert(position, place as u32);
+        Some(place as u32)
     }
 
     /// Puts a folder where FolderSync says. Returns whether its path is another than before.
     fn place(&mut self, Folder { id, parent, name, kind }: &Folder) -> bool {
-        let known = |id: &str| self.rows.iter().find(|(known, _)| known == id);
         let kind = match *kind {
-            FolderType::UNSAID => FolderType(known(id.as_str()).map_or(0, |(_, e)| e.folder_type())),
+            FolderType::UNSAID => FolderType(self.find(id.as_str()).map_or(0, Entry::folder_type)),
             kind => kind,
         };
         let parent = Some(parent.as_str()).filter(|p| *p != "0");
-        let above = parent.map(|parent| known(parent).filter(|(_, e)| e.flags & GONE == 0).map(|(_, e)| *e));
+        let above = parent.map(|parent| self.find(parent).filter(|e| e.flags & GONE == 0).copied());
         let is_shared = match above {
             // The default folders are one's own whatever they are called.
             None => is_shared_root(name) && !(2..=11).contains(&kind.0),
@@ -187,33 +245,36 @@ impl Edit<'_> {
         is_other_path
     }
 
-    /// Folders listed before their parents get their paths now.
+    /// Folders listed before their parents get their paths now: who gets one hands it down.
     fn place_orphans(&mut self, changes: &[FolderChange]) {
         let mut orphans: Vec<&Folder> = changes.iter().filter_map(added).filter(|folder| self.has_no_path(folder)).collect();
         // Whoever is named twice is where the last mention says.
         orphans.reverse();
         let mut named = std::collections::BTreeSet::new();
         orphans.retain(|folder| named.insert(folder.id.as_str()));
-        while !orphans.is_empty() {
-            let before = orphans.len();
-            orphans.retain(|folder| {
-                self.place(folder);
-                self.has_no_path(folder)
-            });
-            if orphans.len() == before {
-                return;
-            }
+        let mut placed: Vec<&Folder> = orphans.iter().copied().filter(|folder| self.finds_path(folder)).collect();
+        orphans.sort_by(|a, b| a.parent.cmp(&b.parent));
+        while let Some(above) = placed.pop() {
+            let first = orphans.partition_point(|folder| folder.parent < above.id);
+            let below = orphans[first..].iter().take_while(|folder| folder.parent == above.id);
+            placed.extend(below.copied().filter(|folder| self.has_no_path(folder) && self.finds_path(folder)));
         }
     }
 
+    fn finds_path(&mut self, folder: &Folder) -> bool {
+        self.place(folder);
+        !self.has_no_path(folder)
+    }
+
     fn has_no_path(&self, folder: &Folder) -> bool {
-        self.rows.iter().any(|(id, entry)| id == folder.id.as_str() && entry.path == 0 && entry.flags & GONE == 0)
+        self.find(folder.id.as_str()).is_some_and(|entry| entry.path == 0 && entry.flags & GONE == 0)
     }
 
     /// A renamed folder changes the paths below it, whose names we no longer have: they match by class until relearnt.
     fn forget_nested_paths(&mut self, renamed: &FolderId) {
         let last_number = self.last_number;
-        for (_, entry) in self.rows.iter_mut().filter(|(id, e)| e.flags & NESTED != 0 && e.path != 0 && id != renamed.as_str()) {
+        let nested = |entry: &Entry| entry.flags & DROPPED == 0 && entry.flags & NESTED != 0 && entry.path != 0;
+        for (_, entry) in self.rows.iter_mut().filter(|(id, e)| nested(e) && id != renamed.as_str()) {
             entry.path = 0;
             entry.lose_proof(last_number);
         }

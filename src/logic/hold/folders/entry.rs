@@ -18,6 +18,8 @@ pub(super) const SETTLING: u8 = 16;
 pub(super) const SENT: u8 = 32;
 /// In somebody else's mailbox: no source reports it under this one.
 pub(super) const ANOTHERS: u8 = 64;
+/// While a table is edited: the row is not in it any more.
+pub(super) const DROPPED: u8 = 128;
 
 /// A change reported within this time of a Sync that sent changes may be that Sync's echo.
 pub const ECHO_S: u32 = 3;
@@ -75,6 +77,12 @@ impl Entry {
 
     pub(super) fn set_kind(&mut self, folder_type: u8, class: Option<Class>) {
         self.kind = folder_type.min(TYPE_MAX) << 3 | class.map_or(NO_CLASS, |class| class as u8);
+    }
+
+    /// A Ping names it. A learnt type decides the class; what the Ping says only fills the gap.
+    pub(super) fn watch(&mut self, class: Option<Class>) {
+        self.flags |= WATCHED;
+        self.set_kind(self.folder_type(), self.class().or(class));
     }
 
     /// Something made the record of changes unreliable up to now.

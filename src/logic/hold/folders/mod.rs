@@ -91,6 +91,7 @@ pub enum Standing {
 /// The folders of one device.
 #[derive(Debug, Default)]
 pub struct FolderTable {
+    /// By id.
     entries: Box<[Entry]>,
     ids: Box<str>,
     /// A FolderSync with key 0 was seen: a folder that is not here does not exist for the device.
@@ -222,7 +223,7 @@ impl FolderTable {
     }
 
     fn find(&self, id: &str) -> Option<usize> {
-        self.entries.iter().position(|e| self.id(e) == id)
+        self.entries.binary_search_by(|e| self.id(e).cmp(id)).ok()
     }
 }
 

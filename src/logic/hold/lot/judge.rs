@@ -51,11 +51,16 @@ impl LotOptions {
         if device.hierarchy_change > device.hierarchy_fresh {
             return Outcome::HierarchyChanged;
         }
-        let dirty = named(&mut device.folders.dirty(&view));
-        if !dirty.is_empty() {
+        let mut changed = named(&mut device.folders.dirty(&view));
+        if !changed.is_empty() {
             // It will Sync anyway: one more folder costs little, and a device that is woken often would never come to it.
-            let in_doubt = named(&mut device.folders.in_doubt(&view)).into_iter().filter(|id| !dirty.contains(id));
-            return Outcome::Changed(dirty.iter().cloned().chain(in_doubt).collect());
+            let dirty = changed.len();
+            for id in device.folders.in_doubt(&view) {
+                if !changed[..dirty].iter().any(|known| known.as_str() == id) {
+                    changed.extend(FolderId::new(id));
+                }
+            }
+            return Outcome::Changed(changed);
         }
         if self.hierarchy_ends_s(device) <= now.seconds() {
             return Outcome::HierarchyChanged;
