@@ -6,6 +6,7 @@
 //! * [`logic`]: WBXML, ActiveSync vocabulary, held Pings, decisions. No socket, clock, thread, file or log.
 //! * [`gateway`]: the data plane: listeners, TLS, connections, lot threads, the backend.
 //! * [`notify`]: notification sources: what arrives → a change for a lot.
+//! * [`mail`]: mail to people about devices.
 //! * [`admin`]: the internal HTTP address: notifications, status, metrics.
 //! * [`store`]: policies, partnerships, audit: SQLite or PostgreSQL, and what the data plane reads of it in memory.
 //! * [`telemetry`]: metric names, logs, request ids.
@@ -15,8 +16,10 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod gateway;
 pub mod logic;
+pub mod mail;
 pub mod notify;
 pub mod standin;
 pub mod store;

@@ -5,10 +5,11 @@
 //!
 //! * [`router`]: what is counted and logged. * `api`: every operation with its role; what administrators do. * [`serve()`]: sockets →
 //!   router. * [`token`]: the token of the token file. * [`view`]: what the gateway shows of itself. * [`acts`]: what administrators did,
-//!   told to the data plane.
+//!   told to the data plane. [`life`]: reload and drain.
 
 pub mod acts;
 pub(crate) mod api;
+pub mod life;
 mod problem;
 mod router;
 mod routes;
@@ -19,7 +20,10 @@ pub mod token;
 pub mod view;
 
 pub use acts::{Acts, Concern};
+pub use life::{Leaving, Life, Reloaded};
 pub use router::{Internal, router};
 pub use serve::{Acceptor, Plain, serve};
 pub use token::Token;
-pub use view::{BoxFuture, ClassStatus, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, SourceStatus, Status};
+pub use view::{
+    BoxFuture, ClassStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, SourceStatus, Status, Trouble,
+};

@@ -121,6 +121,17 @@ fn follow(device: &DeviceView) -> String {
     format!("pushgate device show {} {}", device.mailbox, device.device_id)
 }
 
+fn stale_password(device: &DeviceView) -> Option<String> {
+    let shield = device.shields.iter().max_by_key(|shield| shield.until)?;
+    let (rejected, spared) = (shield.rejected, shield.spared);
+    Some(format!("rejected {rejected} times since {}; answered here until {} ({spared} times so far)", shield.since, shield.until))
+}
+
+fn looping(device: &DeviceView) -> Option<String> {
+    let told: Vec<String> = device.loops.iter().map(|l| format!("{}, {} times since {}: {}", l.kind, l.count, l.since, l.advice)).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
 fn show(device: &DeviceView) -> String {
     let information = &device.information;
     let wipe = device.wipe.as_ref();
@@ -160,6 +171,8 @@ fn show(device: &DeviceView) -> String {
         ("Wipe requested", wipe.map(|wipe| format!("{} by {}", wipe.requested_at, wipe.requested_by))),
         ("Wipe sent", time(wipe.and_then(|wipe| wipe.sent_at))),
         ("Wipe acknowledged", acknowledged),
+        ("Stale password", stale_password(device)),
+        ("Loop", looping(device)),
         ("Wipe failed", time(wipe.and_then(|wipe| wipe.failed_at))),
         ("Wipe cancelled", wipe.and_then(|wipe| wipe.cancelled_at.map(|at| format!("{at} by {}", or_dash(wipe.cancelled_by.as_ref()))))),
     ])

@@ -43,6 +43,22 @@ pub const CANARY_DELIVERY: Duration = Duration::from_secs(20);
 pub const LMTP_LINE_BYTES_MAX: usize = 2_048;
 /// Lines of an LMTP reply: LHLO lists some dozen extensions.
 pub const LMTP_LINES_MAX: usize = 100;
+/// Time for one mail to be handed over: SMTP servers may take their time, and nobody waits.
+pub const MAIL_HANDING_OVER: Duration = Duration::from_secs(60);
+/// Mails that wait to be handed over; some kilobyte each. More are not sent, which is said.
+pub const MAILS_MAX: usize = 1_000;
+/// Pauses after which a mail is tried again; then it is given up, which is said: a server that was away over lunch gets it.
+pub const MAIL_RETRIES: [Duration; 7] = [
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(1_800),
+    Duration::from_secs(3_600),
+    Duration::from_secs(7_200),
+];
+/// Devices in quarantine that people are written about, in an hour: whoever has one password can invent any number of devices.
+pub const QUARANTINE_MAILS_AN_HOUR: u32 = 30;
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
 /// Bytes of what an administrator sends: a group of half a million mailboxes at some 50 bytes each.
@@ -98,6 +114,8 @@ pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
 pub const APPLICATIONS_MAX: usize = 200;
 /// A program's file name: 255 bytes on every file system that matters.
 pub const APPLICATION_BYTES_MAX: usize = 255;
+/// Configurations in force one after the other, until a restart: some kilobytes each, and only a reload that changes something adds one.
+pub const CONFIGS_MAX: usize = 1_024;
 /// Policies: an organisation has a handful; each is encoded for seven versions and kept in memory.
 pub const POLICIES_MAX: usize = 1_000;
 /// Access rules: every one is looked at for every device whose traits changed.
@@ -111,6 +129,12 @@ pub const NOTE_BYTES_MAX: usize = 512;
 
 /// Devices counted that are told to provision and do not get anywhere; some 200 bytes each.
 pub const LOOPING_DEVICES_MAX: usize = 20_000;
+/// Devices with a password that the backend has just rejected, remembered to be answered here: some 300 bytes each.
+pub const SHIELDED_MAX: usize = 50_000;
+/// Devices counted that begin anew or Ping in rows: some 300 bytes each.
+pub const REPEATING_DEVICES_MAX: usize = 20_000;
+/// Places for rows of Pings, 8 bytes each, which all devices share: of 200,000 devices some hundred Ping in the five seconds a row lasts.
+pub const PING_ROWS: usize = 65_536;
 /// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
 pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
 /// Held requests looked at in one note to a lot, when policies changed.

@@ -7,8 +7,13 @@ mod backend;
 mod canary;
 pub mod definition;
 pub mod limits;
+mod live;
+mod mail;
 mod reference;
+mod reload;
 mod store;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::net::SocketAddr;
@@ -23,10 +28,13 @@ pub use crate::logic::eas::Naming as Mailbox;
 pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
 pub use limits::Limits;
+pub use live::Live;
+pub use mail::{Mail, MailWay, is_plain_address};
 pub use reference::reference_toml;
+pub use reload::{LIVE, Reload};
 pub use store::{Secret, Store, StoreUrl};
 pub use values::Problem;
-use values::Values;
+use values::{Settings, Values};
 
 /// A whole, checked configuration.
 #[derive(Debug, Clone)]
@@ -51,14 +59,18 @@ pub struct Config {
     pub internal: Internal,
     /// Notification sources.
     pub notify: Notify,
+    /// Mail about devices; `None`: switched off.
+    pub mail: Option<Mail>,
     /// Logging.
     pub log: Log,
-    /// Time over which held Pings are answered at shutdown.
-    pub drain: Duration,
+    /// How the process leaves.
+    pub drain: Drain,
     /// Every bound.
     pub limits: Limits,
     /// Named address ranges of the devices' networks.
     pub networks: Vec<Network>,
+    /// As it was read.
+    settings: Settings,
 }
 
 /// `[listen]`
@@ -154,6 +166,10 @@ pub struct Auth {
     pub verdict_ttl: Duration,
     /// JWT claims that name the mailbox, in order.
     pub bearer_claim: Vec<String>,
+    /// How long a first rejection of credentials is repeated to the same device; zero: never.
+    pub shield_min: Duration,
+    /// The longest, after it doubled each time.
+    pub shield_max: Duration,
 }
 
 /// `[provision]`
@@ -191,6 +207,22 @@ pub struct Notify {
     pub canary: Option<Canary>,
 }
 
+/// `[drain]`
+#[derive(Debug, Clone)]
+pub struct Drain {
+    /// Not ready, and still accepting.
+    pub unready: Duration,
+    /// Time over which held Pings are answered.
+    pub spread: Duration,
+}
+
+impl Drain {
+    /// Both together.
+    pub fn total(&self) -> Duration {
+        self.unready + self.spread
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -212,14 +244,7 @@ pub struct Network {
 impl Config {
     /// Reads a file; a missing file is a problem like any other.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            vec![Problem {
-                place: path.display().to_string(),
-                message: format!("cannot be read: {error}; start from deploy/reference.toml"),
-            }]
-        })?;
-        let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        Self::parse(&text, environment)
+        Self::parse(&read(path)?, environment())
     }
 
     /// Reads text and environment; reports every problem at once.
@@ -230,6 +255,7 @@ impl Config {
     }
 
     fn build(v: &mut Values) -> Self {
+        let settings = v.settings();
         let mailbox = Mailbox {
             default_domain: some_text(v, "mailbox", "default_domain"),
             domains: domains(v),
@@ -255,7 +281,12 @@ impl Config {
                 hbi_sample_size: v.int("ping", "hbi_sample_size"),
                 hbi_alert_threshold_s: v.int("ping", "hbi_alert_threshold_s"),
             },
-            auth: Auth { verdict_ttl: seconds(v, "auth", "verdict_ttl_s"), bearer_claim: v.texts("auth", "bearer_claim") },
+            auth: Auth {
+                verdict_ttl: seconds(v, "auth", "verdict_ttl_s"),
+                bearer_claim: v.texts("auth", "bearer_claim"),
+                shield_min: seconds(v, "auth", "shield_min_s"),
+                shield_max: seconds(v, "auth", "shield_max_s"),
+            },
             provision: Provision { is_here: v.text("provision", "mode") == "gateway", devices_max: v.int("provision", "devices_max") },
             store: store::build(v),
             internal: internal(v),
@@ -267,10 +298,12 @@ impl Config {
                 dovecot_folders: v.bool("notify.dovecot", "folders"),
                 canary: canary::build(v, &mailbox),
             },
+            mail: mail::build(v, &mailbox),
             log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
-            drain: seconds(v, "drain", "drain_s"),
+            drain: Drain { unready: seconds(v, "drain", "unready_s"), spread: seconds(v, "drain", "drain_s") },
             limits: Limits::build(v),
             networks: networks(v),
+            settings,
         };
         config.relate(v);
         canary::relate(&config.notify, v);
@@ -282,6 +315,9 @@ impl Config {
         if self.ping.heartbeat_min_s > self.ping.heartbeat_max_s {
             v.problem("ping.heartbeat_min_s", "is above ping.heartbeat_max_s: no heartbeat would be accepted");
         }
+        if self.auth.shield_min > self.auth.shield_max {
+            v.problem("auth.shield_min_s", "is above auth.shield_max_s");
+        }
         if self.listen.address.is_empty() && self.listen.plain_address.is_empty() {
             v.problem("listen.address", "is empty, and so is plain_address: devices could not connect");
         }
@@ -290,6 +326,17 @@ impl Config {
             v.problem("listen.trusted_proxies", "is empty: name the balancers that proxy_protocol and plain_address are for");
         }
     }
+}
+
+fn read(path: &Path) -> Result<String, Vec<Problem>> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot be read: {error}; start from deploy/reference.toml");
+        vec![Problem { place: path.display().to_string(), message }]
+    })
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
 }
 
 fn tls(v: &mut Values) -> Tls {
@@ -367,66 +414,4 @@ fn seconds(v: &Values, section: &str, name: &str) -> Duration {
 
 fn some_text(v: &Values, section: &str, name: &str) -> Option<String> {
     Some(v.text(section, name)).filter(|text| !text.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
-        Config::parse(text, environment.iter().map(|(k, v)| (k.to_string(), v.to_string())))
-    }
-
-    #[test]
-    fn an_empty_file_is_the_documented_default() {
-        let empty = parse("", &[]).expect("defaults are valid");
-        let reference = parse(&reference_toml(), &[]).expect("the reference is valid");
-        assert_eq!(format!("{empty:?}"), format!("{reference:?}"));
-    }
-
-    #[test]
-    fn all_problems_are_reported_at_once() {
-        let text = "[ping]\nheartbeat_min_s = 900\nheartbeat_max_s = 60\nfolder_max = 3\n[tsl]\nx = 1\n[backend]\nurl = [\"ftp://x\"]\nkind = \"cyrus\"\n";
-        let problems = parse(text, &[("PUSHGATE_PING__NOPE", "1")]).expect_err("five mistakes");
-        let places: Vec<_> = problems.iter().map(|p| p.place.as_str()).collect();
-        for place in ["ping.heartbeat_min_s", "ping.folder_max", "tsl", "backend.url", "backend.kind", "PUSHGATE_PING__NOPE"] {
-            assert!(places.contains(&place), "{place} missing in {places:?}");
-        }
-        assert!(problems.iter().any(|p| p.message.contains("did you mean \"folders_max\"")), "{problems:?}");
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file() {
-        let config = parse(
-            "[ping]\nfolders_max = 5\n",
-            &[("PUSHGATE_PING__FOLDERS_MAX", "7"), ("PUSHGATE_LISTEN__ADDRESS", "127.0.0.1:1,127.0.0.1:2")],
-        );
-        let config = config.expect("valid");
-        assert_eq!((config.ping.folders_max, config.listen.address.len()), (7, 2));
-    }
-
-    #[test]
-    fn the_kind_sets_check_heartbeat_and_rates_unless_they_were_written() {
-        let heartbeat = |text| parse(text, &[]).expect("valid").backend.check_heartbeat_s;
-        assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\n"), 10);
-        assert_eq!(heartbeat("[backend]\nkind = \"z-push\"\n"), 1);
-        assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\ncheck_heartbeat_s = 15\n"), 15);
-        let per_s = |text| parse(text, &[]).expect("valid").backend.requests_per_s;
-        assert_eq!(per_s(""), 0);
-        assert_eq!(per_s("[backend]\nkind = \"sogo\"\nurl = [\"http://a\", \"http://b\"]\n"), 400);
-        assert_eq!(per_s("[backend]\nkind = \"sogo\"\nrequests_per_s = 50\n"), 50);
-        let resolve_per_s = |text| parse(text, &[]).expect("valid").backend.resolve_per_s;
-        assert_eq!((resolve_per_s(""), resolve_per_s("[backend]\nkind = \"sogo\"\n")), (20, 50));
-        assert_eq!(resolve_per_s("[backend]\nkind = \"sogo\"\nresolve_per_s = 20\n"), 20);
-    }
-
-    #[test]
-    fn the_checked_in_reference_is_the_generated_one() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/reference.toml");
-        if std::env::var_os("PUSHGATE_BLESS").is_some() {
-            std::fs::write(&path, reference_toml()).expect("written");
-        }
-        let checked_in = std::fs::read_to_string(&path).expect("deploy/reference.toml");
-        assert_eq!(checked_in, reference_toml(), "run PUSHGATE_BLESS=1 cargo test --lib reference");
-    }
 }

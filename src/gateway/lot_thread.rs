@@ -136,6 +136,7 @@ impl LotThread {
             self.start_checks();
             self.leave_out_of_core_dumps();
             self.publish();
+            self.door().figures.turns.fetch_add(1, Ordering::Relaxed);
             is_behind = more_notes || more_timers;
         }
     }
@@ -209,6 +210,10 @@ impl LotThread {
                     }
                 }
                 Note::Coverage(coverage) => self.lot.set_coverage(coverage, now),
+                Note::Options(options) => {
+                    self.batches.set_pace(self.gateway.config.ping.wakes_per_s, self.gateway.lots.count());
+                    self.lot.set_options(*options, now);
+                }
                 Note::Holding { from, count, reply } => drop(reply.send(self.lot.held_page(from, count))),
                 Note::List { filter, reply } => drop(reply.send(self.list(&filter, now))),
                 Note::Drain { by } => self.lot.drain(by, now),
@@ -355,6 +360,7 @@ impl LotThread {
                 Output::Answer { slot, outcome, cause, held } => self.answer(slot, &outcome, cause, held),
                 Output::Held { slot, heartbeat_s, needs_checks } => {
                     self.counting.heartbeat.record(f64::from(heartbeat_s));
+                    self.gateway.note_heartbeat(u16::try_from(heartbeat_s).unwrap_or(u16::MAX));
                     if let (false, Some(parked)) = (needs_checks, self.lot.connection_mut(slot)) {
                         parked.extra = None;
                     }

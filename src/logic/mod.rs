@@ -2,14 +2,17 @@
 //! randomness, log or shell may be named here (`tests/tidy.rs` checks it).
 //!
 //! * [`wbxml`]: the codec. * [`eas`]: ActiveSync vocabulary. * [`decide`]: hold or answer. * [`hold`]: held requests.
-//! * [`pace`]: who asks the backend next. * [`policy`]: policies, partnerships, provisioning, wipe.
-//! * [`source`]: which notification sources are believed.
+//! * [`pace`]: who asks the backend next. * [`policy`]: policies, partnerships, provisioning, wipe. * [`source`]: which notification sources are believed.
+//! * [`shield`]: stale passwords. [`repeats`]: devices that ask the same over and over. [`heartbeats`]: Exchange's alert.
 
 pub mod answer;
 pub mod decide;
 pub mod eas;
+pub mod heartbeats;
 pub mod hold;
 pub mod pace;
 pub mod policy;
+pub mod repeats;
+pub mod shield;
 pub mod source;
 pub mod wbxml;

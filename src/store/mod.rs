@@ -21,6 +21,7 @@ mod key;
 mod mailbox_acts;
 mod mailboxes;
 mod migrations;
+mod news;
 mod pending;
 mod place;
 mod policy_acts;
@@ -51,6 +52,7 @@ pub use devices::{DeviceFilter, DevicePage};
 pub use error::{OpenError, StoreError};
 pub use gate::GATE_RECORD_BYTES;
 pub use mailbox_acts::{DomainPolicy, MailboxEdit, MembersEdit};
+pub use news::{Happened, News};
 pub use pending::Seen;
 pub use report::Health;
 pub use rows::Stored;
@@ -117,6 +119,7 @@ impl Store {
             inbox: Inbox::default(),
             gate: GateMap::new(),
             alarms: alarms::Alarms::new(),
+            newsroom: news::Newsroom::new(),
             snapshot: ArcSwap::default(),
             key: SealingKey::load_or_create(&settings.key_file)?,
             connected: AtomicBool::new(false),

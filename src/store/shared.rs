@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::alarms::Alarms;
 use super::gate::GateMap;
 use super::key::SealingKey;
+use super::news::Newsroom;
 use super::pending::Inbox;
 use super::snapshot::Snapshot;
 
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     pub(super) inbox: Inbox,
     pub(super) gate: GateMap,
     pub(super) alarms: Alarms,
+    pub(super) newsroom: Newsroom,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) key: SealingKey,
     pub(super) connected: AtomicBool,

@@ -196,6 +196,7 @@ impl Writer {
         match done {
             Ok(done) => {
                 self.committed(generation, &touched);
+                shared.newsroom.publish(touched.news);
                 Ok(done)
             }
             Err(StoreError::Unavailable(message)) => {

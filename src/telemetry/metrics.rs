@@ -49,6 +49,46 @@ pub const PINGS_IN_DOUBT: Metric = metric(
     &[],
     "Pings held of which it cannot be said that nothing changed: under a check, or waiting for one or for a turn to Sync.",
 );
+/// The shield.
+pub const SHIELD_ANSWERS_TOTAL: Metric = metric(
+    "pushgate_shield_answers_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Requests answered 401 because the backend had just rejected the same password from the same device.",
+);
+/// The loop breaker.
+pub const LOOPS_SLOWED_TOTAL: Metric = metric(
+    "pushgate_loops_slowed_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("kind", "pings, folder_syncs, syncs; devices that loop while provisioning are in gate_refusals_total")],
+    "Requests of devices that ask the same over and over, answered 503 with Retry-After.",
+);
+/// The heartbeat alert.
+pub const HEARTBEAT_AVERAGE_SECONDS: Metric = metric(
+    "pushgate_heartbeat_average_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "Average of the last ping.hbi_sample_size heartbeats; 0 before the first.",
+);
+/// The same.
+pub const HEARTBEAT_ALERT: Metric = metric(
+    "pushgate_heartbeat_alert",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "1 while that average is at or under ping.hbi_alert_threshold_s: something cuts the devices' connections.",
+);
+/// Reloads.
+pub const RELOADS_TOTAL: Metric = metric(
+    "pushgate_reloads_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "done, refused")],
+    "Times the configuration was read again, by SIGHUP or `pushgate reload`.",
+);
 /// Pings by how they ended.
 pub const PINGS_TOTAL: Metric = metric(
     "pushgate_pings_total",
@@ -262,6 +302,14 @@ pub const STORE_FLUSH_SECONDS: Metric = metric(
     &[],
     "Time to write what was seen of up to 10,000 devices, in one transaction.",
 );
+/// Mail about devices.
+pub const MAILS_TOTAL: Metric = metric(
+    "pushgate_mails_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "sent, retried, failed (given up) or dropped (too many)")],
+    "Mail to administrators and users about devices.",
+);
 /// Failures of the database.
 pub const STORE_ERRORS_TOTAL: Metric = metric(
     "pushgate_store_errors_total",
@@ -339,7 +387,13 @@ pub const ALL: &[Metric] = &[
     STORE_CONNECTED,
     STORE_DROPPED_TOTAL,
     STORE_DEVICES,
+    MAILS_TOTAL,
     INBOX_FULL_TOTAL,
+    SHIELD_ANSWERS_TOTAL,
+    LOOPS_SLOWED_TOTAL,
+    HEARTBEAT_AVERAGE_SECONDS,
+    HEARTBEAT_ALERT,
+    RELOADS_TOTAL,
     BUILD_INFO,
 ];
 

@@ -15,3 +15,4 @@ mod outside;
 mod ping;
 mod policy;
 mod scene;
+mod trouble;

@@ -72,10 +72,9 @@ struct Chain {
 impl Chain {
     fn new() -> Self {
         let mut list = wbxml::folder_list(TABLE_FOLDERS_MAX);
-        for number in 2..list.len() {
-            let above = wbxml::folder_id(number - 1);
-            if let FolderChange::Add(folder) = &mut list[number] {
-                folder.parent = above;
+        for (number, change) in list.iter_mut().enumerate().skip(2) {
+            if let FolderChange::Add(folder) = change {
+                folder.parent = wbxml::folder_id(number - 1);
             }
         }
         list.reverse();

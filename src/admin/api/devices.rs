@@ -14,6 +14,8 @@ use super::page::{self, Page};
 use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
+use crate::admin::view::{LoopView, ShieldView, Trouble};
+use crate::config::limits::LISTED_MAX;
 use crate::logic::eas::{DeviceId, DeviceInformation, Mailbox};
 use crate::logic::policy::access::{Access, AccessState};
 use crate::logic::policy::wipe::{Wipe, WipeKind, WipeState};
@@ -72,6 +74,12 @@ pub(crate) struct DeviceView {
     pub(crate) recovery_password_at: Option<Timestamp>,
     /// What it says of itself.
     pub(crate) information: InformationView,
+    /// Passwords of it that the backend has just rejected, answered here until the backend is asked again.
+    #[serde(default)]
+    pub(crate) shields: Vec<ShieldView>,
+    /// What it asks over and over, for which it is slowed.
+    #[serde(default)]
+    pub(crate) loops: Vec<LoopView>,
     /// One more with every change, other than what is merely seen; also the ETag.
     pub(crate) revision: u64,
 }
@@ -248,7 +256,21 @@ pub(super) async fn list(
 pub(super) async fn show(State(internal): State<Arc<Internal>>, place: Place) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.device(&mailbox, &device_id).await?;
-    stored.as_ref().map(tagged).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
+    let shown = stored.as_ref().map(tagged).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")));
+    shown.map(|Tagged(revision, mut device)| {
+        for trouble in internal.view.troubles(Some((&mailbox, &device_id))) {
+            device.shields.extend(trouble.shield);
+            device.loops.extend(trouble.looping);
+        }
+        Tagged(revision, device)
+    })
+}
+
+/// Devices that are kept from the backend for now, known or not.
+pub(super) async fn troubles(State(internal): State<Arc<Internal>>) -> axum::Json<Vec<Trouble>> {
+    let mut troubles = internal.view.troubles(None);
+    troubles.truncate(LISTED_MAX);
+    axum::Json(troubles)
 }
 
 pub(super) async fn change(
@@ -349,6 +371,8 @@ fn view(stored: &Stored) -> DeviceView {
         recovery_password: p.recovery_password_at.map(|_| MASK.to_owned()),
         recovery_password_at: p.recovery_password_at,
         information: information(&p.information),
+        shields: Vec::new(),
+        loops: Vec::new(),
         revision: stored.revision,
     }
 }

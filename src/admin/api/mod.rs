@@ -18,8 +18,9 @@ mod operation;
 mod operations;
 pub(crate) mod page;
 pub(crate) mod policies;
+mod process;
 pub(crate) mod rules;
-mod shape;
+pub(super) mod shape;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;

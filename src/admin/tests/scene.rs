@@ -10,12 +10,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::admin::{Acts, BoxFuture, Concern, GatewayView, HeldPing, Internal, PingFilter, Plain, Readiness, Status, router, serve, token};
+use crate::admin::{
+    Acts, BoxFuture, Concern, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status,
+    Trouble, router, serve, token,
+};
 use crate::config::Config;
+use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::hold::{MailboxChange, Scope};
+use crate::logic::policy::Timestamp;
 use crate::notify::{ChangeSink, Intake, Overloaded, Source, Supervisor, Woken};
 use crate::store::Store;
 use crate::telemetry;
+use arc_swap::ArcSwap;
 
 /// Records what it is given; can be overloaded, or silent about its count.
 #[derive(Default)]
@@ -72,6 +78,13 @@ impl GatewayView for View {
         Box::pin(async { held })
     }
 
+    fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
+        let (mailbox, device_id) = of.map_or((None, None), |(mailbox, id)| (Some(mailbox.to_string()), Some(id.to_string())));
+        let is_looping = device_id.as_deref().is_some_and(|id| id.starts_with("LOOP"));
+        let looping = is_looping.then(|| LoopView { kind: "syncs".into(), since: Timestamp(0), count: 12, advice: "Look.".into() });
+        vec![Trouble { mailbox, device_id, shield: None, looping }]
+    }
+
     fn ready(&self) -> Readiness {
         let ready = self.ready.load(Ordering::SeqCst);
         Readiness { ready, details: if ready { vec![] } else { vec!["No backend answers.".into()] } }
@@ -108,6 +121,19 @@ pub(crate) struct Scene {
     pub(crate) acts: Arc<Told>,
 }
 
+/// A process that stays as it is.
+struct Lasting;
+
+impl Life for Lasting {
+    fn drain(&self) -> Leaving {
+        Leaving { held: 0, unready_s: 0, drain_s: 0 }
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<crate::config::Problem>>> {
+        Box::pin(async { Ok(Reloaded::default()) })
+    }
+}
+
 /// A running internal address, configured by `text`.
 pub(crate) async fn internal_address(text: &str) -> Scene {
     let config = Config::parse(text, std::iter::empty()).expect("a valid configuration");
@@ -122,9 +148,10 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let store = Store::open(&settings).await.expect("a store");
     let acts = Arc::new(Told::default());
     let internal = Internal {
-        token: token.clone(),
+        token: Arc::new(ArcSwap::from_pointee(token.clone())),
         store: store.clone(),
         acts: acts.clone(),
+        life: Arc::new(Lasting),
         intake: Intake::new(sink.clone(), &config.mailbox, &config.notify, supervisor.clone()),
         view: view.clone(),
         metrics: telemetry::install(),

@@ -8,14 +8,18 @@ use std::{io, net::SocketAddr};
 use tokio::net::TcpStream;
 
 use super::sources;
-use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
+use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, Status, Trouble};
 use crate::admin::{Acts, Concern};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{Gateway, Peer, Whom};
+use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::hold::lot::HeldView;
 use crate::logic::hold::{HoldKind, MailboxChange};
+use crate::logic::policy::Timestamp;
+use crate::logic::shield::Shielded;
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
+use crate::store;
 use crate::telemetry::metrics::{BACKEND_WAITING, CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
 /// notify → gateway.
@@ -92,6 +96,7 @@ impl GatewayView for View {
         metrics::gauge!(PINGS_IN_DOUBT.name).set(self.gateway.lots.in_doubt() as f64);
         metrics::gauge!(BACKEND_WAITING.name).set(self.gateway.backend_waiting() as f64);
         metrics::gauge!(CONNECTIONS.name).set(self.gateway.connections() as f64);
+        self.gateway.refresh_heartbeat_gauges();
     }
 
     fn status(&self) -> Status {
@@ -135,6 +140,24 @@ impl GatewayView for View {
         Box::pin(async move { self.gateway.lots.list(filter).await.into_iter().map(held_ping).collect() })
     }
 
+    fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
+        let mut troubles = shielded(&self.gateway, of);
+        let looping = self.gateway.looping();
+        let of_this = looping.into_iter().filter(|looping| of.is_none_or(|of| of == (&looping.mailbox, &looping.device_id)));
+        troubles.extend(of_this.map(|looping| Trouble {
+            mailbox: Some(looping.mailbox.to_string()),
+            device_id: Some(looping.device_id.to_string()),
+            shield: None,
+            looping: Some(LoopView {
+                kind: looping.kind.name().to_owned(),
+                since: looping.since,
+                count: looping.count,
+                advice: looping.kind.advice().to_owned(),
+            }),
+        }));
+        troubles
+    }
+
     fn ready(&self) -> Readiness {
         let config = &self.gateway.config;
         let limits = &config.limits;
@@ -153,8 +176,29 @@ impl GatewayView for View {
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
         details.extend(sources::line(self.gateway.backend_waiting(), config.backend.requests_per_s));
         details.extend(sources::failing_checks(lots.check_pause()));
+        details.extend(self.gateway.heartbeat_alert());
         Readiness { ready, details }
     }
+}
+
+/// Times of the shield, which has a clock of its own, as people read them.
+fn shielded(gateway: &Gateway, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
+    let (all, now) = gateway.shielded();
+    let present = store::now();
+    let is_meant =
+        |whom: &Whom| of.is_none_or(|(mailbox, id)| whom.mailbox.as_ref() == Some(mailbox) && whom.device_id.as_ref() == Some(id));
+    let view = |shielded: Shielded<Whom>| Trouble {
+        mailbox: shielded.who.mailbox.map(|mailbox| mailbox.to_string()),
+        device_id: shielded.who.device_id.map(|id| id.to_string()),
+        shield: Some(ShieldView {
+            since: Timestamp(present.0.saturating_sub(now.since(shielded.since).as_secs())),
+            until: present.plus(shielded.until.since(now).as_secs()),
+            rejected: shielded.rejected,
+            spared: shielded.spared,
+        }),
+        looping: None,
+    };
+    all.into_iter().filter(|shielded| is_meant(&shielded.who)).map(view).collect()
 }
 
 fn counter(value: &AtomicU64) -> u64 {

@@ -42,7 +42,7 @@ pub use failure::Failure;
 pub use verdict::{Refusal, Verdict, Verdicts};
 
 use crate::config;
-use crate::config::BackendKind;
+use crate::config::{BackendKind, Live};
 use crate::logic::eas::Mailbox;
 use connect::Connector;
 use pace::Pace;
@@ -90,7 +90,10 @@ impl Route {
 
 /// All configured backends, their connections and the bound on both; cheap to clone.
 #[derive(Clone)]
-pub struct Backend(Arc<Inner>);
+pub struct Backend(Arc<Live<Inner>>);
+
+/// Backends that can be put in force.
+pub(crate) struct Prepared(Inner);
 
 pub(crate) struct Inner {
     kind: BackendKind,
@@ -114,8 +117,13 @@ pub(crate) struct Inner {
 impl Backend {
     /// Reads the CA file; opens no connection yet.
     pub fn new(config: &config::Backend, limits: &config::Limits) -> Result<Self, SetupError> {
+        Ok(Backend(Arc::new(Live::new(Self::prepare(config, limits)?.0))))
+    }
+
+    /// Backends as configured, to be put in force by [`Backend::replace`]. Reads the CA file.
+    pub(crate) fn prepare(config: &config::Backend, limits: &config::Limits) -> Result<Prepared, SetupError> {
         let members = config.url.iter().map(|url| Member::new(url, config.down, config.connect_timeout).map(Arc::new));
-        Ok(Backend(Arc::new(Inner {
+        Ok(Prepared(Inner {
             kind: config.kind,
             pace: Pace::new(config.requests_per_s),
             members: members.collect::<Result<_, _>>()?,
@@ -128,7 +136,13 @@ impl Backend {
             answer_timeout: config.answer_timeout,
             body_idle: limits.body_idle,
             started: Instant::now(),
-        })))
+        }))
+    }
+
+    /// From now on these take the requests; what is under way ends where it began.
+    pub(crate) fn replace(&self, Prepared(next): Prepared) {
+        next.requests.store(self.requests_total(), Ordering::Relaxed);
+        self.0.replace(next);
     }
 
     /// Requests sent since the start, checks and questions about credentials included.

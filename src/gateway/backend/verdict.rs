@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -61,6 +61,11 @@ impl Refusal {
         self.status
     }
 
+    /// The headers of the answer.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// The answer for the device.
     pub fn response(&self) -> Response<AnswerBody> {
         let mut response = Response::new(Full::new(self.body.clone()).map_err(|never| match never {}).boxed());
@@ -83,13 +88,16 @@ struct Inner {
     backend: Backend,
     key: hmac::Key,
     started: Instant,
-    ttl: Duration,
+    /// Of what is remembered from now on.
+    ttl: AtomicU32,
     /// Until when.
     accepted: Cache<Digest, Tenths>,
     refused: Cache<Digest, (Tenths, Arc<Refusal>)>,
     /// Questions under way, at most `VERDICT_QUESTIONS_MAX`.
     asking: Mutex<HashMap<Digest, watch::Receiver<Option<Verdict>>>>,
     question: AtomicU8,
+    /// The backend says 403 to a wrong password.
+    forbids: AtomicBool,
     /// When the last attempt to find out failed, and how.
     proving: tokio::sync::Mutex<Option<(Instant, StatusCode)>>,
 }
@@ -107,11 +115,12 @@ impl Verdicts {
             backend,
             key,
             started: Instant::now(),
-            ttl: auth.verdict_ttl,
+            ttl: AtomicU32::new(tenths(auth.verdict_ttl)),
             accepted: Cache::new(VERDICTS_MAX),
             refused: Cache::new(REFUSALS_MAX),
             asking: Mutex::new(HashMap::new()),
             question: AtomicU8::new(UNPROVED),
+            forbids: AtomicBool::new(false),
             proving: tokio::sync::Mutex::new(None),
         }))
     }
@@ -142,6 +151,30 @@ impl Verdicts {
     /// Whether they are remembered as right; asks nobody.
     pub fn is_accepted(&self, credentials: &Credentials) -> bool {
         matches!(self.0.remembered(&self.0.digest(credentials)), Some(Verdict::Accepted))
+    }
+
+    /// Whether the backend says with this status that a password is wrong: 401, or 403 where it says that to a wrong one. (Elsewhere 403
+    /// means that a user may not, which no other password changes.)
+    pub(crate) fn is_rejection(&self, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN && self.0.forbids.load(Ordering::Relaxed)
+    }
+
+    /// A keyed hash of credentials, for others who remember something of them.
+    pub(crate) fn mark(&self, credentials: &Credentials) -> [u8; 16] {
+        self.0.digest(credentials)
+    }
+
+    /// The same of anything else.
+    pub(crate) fn mark_bytes(&self, bytes: &[u8]) -> [u8; 16] {
+        hmac::sign(&self.0.key, bytes).as_ref().first_chunk().copied().expect("SHA-256 has 32 bytes")
+    }
+
+    /// The configuration changed; with other backends, how they are asked is found out anew.
+    pub(crate) fn reconfigure(&self, auth: &config::Auth, are_backends_new: bool) {
+        self.0.ttl.store(tenths(auth.verdict_ttl), Ordering::Relaxed);
+        if are_backends_new {
+            self.0.question.store(UNPROVED, Ordering::Release);
+        }
     }
 
     #[cfg(test)]
@@ -201,7 +234,7 @@ impl Inner {
     }
 
     fn accept(&self, digest: Digest) {
-        self.accepted.insert(digest, self.now().saturating_add(tenths(self.ttl)));
+        self.accepted.insert(digest, self.now().saturating_add(self.ttl.load(Ordering::Relaxed)));
         self.refused.remove(&digest);
     }
 
@@ -305,7 +338,10 @@ impl Inner {
         let uri = presets::options_target(self.backend.kind(), Some(&user));
         let response = self.send(Method::OPTIONS, uri, headers, BackendBody::Empty, &route).await;
         match response.map_err(Failure::status)?.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(OPTIONS),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                self.forbids.store(status == StatusCode::FORBIDDEN, Ordering::Relaxed);
+                Ok(OPTIONS)
+            }
             trouble if trouble.is_server_error() => Err(trouble),
             status => {
                 tracing::info!(%status, "the backend answers OPTIONS to a wrong password: credentials are checked with Settings instead");

@@ -47,8 +47,7 @@ impl Exchange {
         let Some(who) = eas.who() else { return Passage::Passes(body) };
         let found = gate.find(&who);
         let policy = found.policy(who.mailbox);
-        let known = found.known(policy);
-        let decision = gate::decide(&who.asked(), &known, gate.now());
+        let decision = found.decide(&who, gate.now());
         if decision == Decision::Pass {
             if who.request.command != Command::Ping {
                 gate.loops.passed(who.mailbox, &who.request.device_id);
@@ -68,7 +67,7 @@ impl Exchange {
                     Err(answer) => return Passage::Stopped(*answer),
                 };
                 let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.now(), |steps| *steps);
-                if gate::passes_anyway(refusal, &known, &steps) {
+                if gate::passes_anyway(refusal, &found.known(policy), &steps) {
                     return Passage::Passes(body);
                 }
                 if standing == Standing::Good {
@@ -102,13 +101,22 @@ impl Exchange {
 
     /// Asks the backend whether the credentials are good, unless that is known.
     pub(super) async fn log_in(&self, head: &request::Parts, eas: &Eas) -> Result<(), Box<Answer>> {
+        if let Some(answer) = self.spare_eas(eas) {
+            return Err(Box::new(answer));
+        }
         let verdict = match &eas.credentials {
             Some(credentials) => self.gateway.verdicts.verdict(credentials, head, &self.route_to(eas)).await,
             None => Verdict::Unknown { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: NOBODY_RETRY_S },
         };
         match verdict {
-            Verdict::Accepted => Ok(()),
-            Verdict::Refused(refusal) => Err(Box::new(refusal.response())),
+            Verdict::Accepted => {
+                eas.credentials.iter().for_each(|credentials| self.gateway.credentials_accepted(credentials));
+                Ok(())
+            }
+            Verdict::Refused(refusal) => {
+                self.judge_eas(eas, false, (refusal.status(), refusal.headers()));
+                Err(Box::new(refusal.response()))
+            }
             Verdict::Unknown { status, retry_after_s } => Err(Box::new(retry_later(status, retry_after_s))),
         }
     }

@@ -137,7 +137,7 @@ impl Handshake {
         config.ignore_client_order = !prefers_chacha20(&early);
         let connection = UnbufferedServerConnection::new(Arc::new(config))?;
         let side = ServerSide { connection, resolver };
-        Ok(Handshake { side, incoming: early, seen: 0, outgoing: Vec::new(), given: 0 })
+        Ok(Handshake { side, incoming: early, seen: 0, outgoing: Vec::with_capacity(FLIGHT_BYTES), given: 0 })
     }
 
     /// Takes the keys; rustls ends here.
@@ -259,5 +259,7 @@ fn encode(mut data: EncodeTlsData<'_, impl Sized>, outgoing: &mut Vec<u8>) -> Re
     }
 }
 
+/// Room for our first flight with a chain of two or three ECDSA certificates, so that it grows once at most.
+const FLIGHT_BYTES: usize = 2_048;
 /// Bytes of records in one handshake: the longest hello and a chain of large device certificates are under 40 KB.
 const HANDSHAKE_BYTES_MAX: usize = 128 << 10;

@@ -5,6 +5,7 @@ mod enforcement;
 mod held;
 mod looping;
 mod lost_phone;
+mod mail;
 mod mode;
 mod provisioning;
 mod recovery;
