@@ -15,6 +15,7 @@ pub const LIVE: &[&str] = &[
     "backend.connect_timeout_s",
     "backend.answer_timeout_s",
     "backend.connections_max",
+    "backend.requests_per_s",
     "backend.down_s",
     "backend.resolve",
     "backend.resolve_per_s",
