@@ -54,7 +54,11 @@ pub(super) fn build(v: &mut Values, mailboxes: &Mailbox) -> Option<Mail> {
     let (server, command) = (some_text(v, SECTION, "server"), v.texts(SECTION, "command"));
     let way = match (server, command.is_empty()) {
         (None, true) => {
-            let unused = ["from", "administrators"].into_iter().find(|name| v.is_written(SECTION, name));
+            let has_from = some_text(v, SECTION, "from").is_some();
+            let has_administrators = !v.texts(SECTION, "administrators").is_empty();
+            let unused = [("from", has_from), ("administrators", has_administrators)]
+                .into_iter()
+                .find_map(|(name, is_there)| is_there.then_some(name));
             if let Some(name) = unused {
                 v.problem(format!("mail.{name}"), "stands without mail.server or mail.command: no mail would leave");
             }
