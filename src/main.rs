@@ -15,6 +15,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Status(arguments) => cli::status::run(&arguments),
+        Command::Reload(arguments) => cli::reload::run(&arguments),
+        Command::Drain(arguments) => cli::drain::run(&arguments),
         Command::Notify(arguments) => cli::notify::run(&arguments),
         Command::Device(command) => cli::device::run(&command),
         Command::Mailbox(command) => cli::mailbox::run(&command),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up and passes every test on a fresh Debian 12 with Rust: the one command that a change must survive.
 #
-#   tests/run.sh [LAYER…]     all layers, or those named: format lint tests sim micro demo api servers
+#   tests/run.sh [LAYER…]     all layers, or those named: format lint tests sim micro demo api servers deploy
 #   tests/run.sh benches      the budgets in time and memory, for a quiet machine: not among all layers, because a busy one fails them
 #
 # Missing Debian packages are installed when it runs as root, and named otherwise. A layer that fails does not stop the
@@ -14,9 +14,10 @@ output=$target/test-output
 passed=0
 failed=0
 
-build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 python3-venv procps valgrind)
+build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 python3-venv procps valgrind slapd)
 server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2
   python3-requests)
+deploy_packages=(debootstrap haproxy libnginx-mod-stream prometheus systemd)
 
 main() {
   mkdir -p "$output"
@@ -25,7 +26,7 @@ main() {
   # The demo and the tests hold thousands of sockets in one process.
   ulimit -n "$(ulimit -Hn)"
   local layers=("$@")
-  [ ${#layers[@]} -gt 0 ] || layers=(format lint tests sim micro demo api servers)
+  [ ${#layers[@]} -gt 0 ] || layers=(format lint tests sim micro demo api servers deploy)
   for layer in "${layers[@]}"; do
     declare -F "layer_$layer" >/dev/null || { echo "tests/run.sh: there is no layer $layer" >&2; exit 2; }
     run_layer "$layer"
@@ -76,6 +77,13 @@ layer_servers() {
       "$venv/bin/python" -m unittest discover -f -v -s tests/servers
 }
 
+# What deploy/ promises: the unit, the balancers' files, the alerts, and the package in an empty Debian.
+layer_deploy() {
+  cargo build --release --locked --workspace --bins &&
+    cargo install cargo-deb --quiet --locked --version 3.8.0 --root "$target/tools" &&
+    PATH=$target/tools/bin:$PATH tests/deploy/run.sh "$target/debian-root"
+}
+
 # --- running and counting
 
 # Seconds after which a layer counts as hung: a first build on two slow cores takes most of it.
@@ -97,7 +105,7 @@ run_layer() {
 
 # The test runners' own summary lines, and the figures that the demo and the server tests measured.
 summary() {
-  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|demo: .*|micro: .*|ANOTHER .*|[|] .* [|] (yes|NO|within tolerance) [|])|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
+  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|demo: .*|api: .*|micro: .*|ANOTHER .*|[|] .* [|] (yes|NO|within tolerance) [|])|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
     grep -v ' 0 passed; 0 failed' | sed 's/^\.\.\. //'
 }
 
@@ -124,7 +132,7 @@ sum() { grep -E "$2" "$1" | grep -oE "$3" | grep -oE '[0-9]+' | awk '{ n += $1 }
 
 install_packages() {
   local missing=() package
-  for package in "${build_packages[@]}" "${server_packages[@]}"; do
+  for package in "${build_packages[@]}" "${server_packages[@]}" "${deploy_packages[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0

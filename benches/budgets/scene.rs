@@ -57,7 +57,7 @@ impl Scene {
         std::fs::write(file("key.pem"), &pair.key_pem)?;
         let config = format!(
             "[listen]\naddress = [\"{target}\"]\n[tls]\ncertificate = \"cert.pem\"\nprivate_key = \"key.pem\"\n\
-             [backend]\nurl = [\"http://{cas_address}\"]\nkind = \"sogo\"\n[mailbox]\ndefault_domain = \"example.org\"\n\
+             [backend]\nurl = [\"http://{cas_address}\"]\nkind = \"sogo\"\nrequests_per_s = 100000\n[mailbox]\ndefault_domain = \"example.org\"\n\
              [internal]\naddress = \"{internal}\"\n[ping]\nheartbeat_min_s = 1\n\
              [notify.webhook]\ncovers = [\"Email\", \"Calendar\", \"Contacts\", \"Tasks\", \"Notes\"]\n"
         );

@@ -1,6 +1,8 @@
 """What the system says: memory and processor time of processes, the kernel's memory for sockets, the machine's load."""
 
 import os
+import platform
+import time
 
 # What a socket is made of, as in benches/peers/kernel.rs: itself, its inode, its open file, its places in pollers, its buffers' heads.
 CACHES = {"TCP", "TCPv6", "sock_inode_cache", "filp", "eventpoll_epi", "skbuff_head_cache", "skbuff_small_head"}
@@ -71,3 +73,9 @@ def check_memory():
     """An error when the machine has little left."""
     if used_bytes() > USED_MAX_BYTES:
         raise RuntimeError(f"{used_bytes() / 2**30:.1f} GiB of memory are in use: stopped")
+
+
+def machine():
+    """Where and when."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {"date": time.strftime("%Y-%m-%d"), "cpus": os.cpu_count(), "memory_gib": memory, "kernel": platform.release()}

@@ -25,6 +25,9 @@ url = ["http://127.0.0.1:{cas}"]
 kind = "sogo"
 connections_max = {connections}
 resolve_per_s = {resolve}
+requests_per_s = {requests}
+[ping]
+heartbeat_min_s = {heartbeat_min}
 [mailbox]
 default_domain = "example.org"
 [internal]
@@ -43,11 +46,12 @@ lots = {lots}
 class Servers:
     """All of them; `with` ends them."""
 
-    def __init__(self, folder, programs, gateways, connections, lots, resolve=20, settle=5):
+    def __init__(self, folder, programs, gateways, connections, lots, resolve=20, settle=5, requests=100_000, heartbeat_min=60):
         """`folder`: for their files. `programs`: where the programs are. The others are each gateway's: connections to the backend,
-        lot threads (0: one a core), `backend.resolve_per_s`, `notify.settle_s`."""
+        lot threads (0: one a core), `backend.resolve_per_s`, `notify.settle_s`, `backend.requests_per_s`, `ping.heartbeat_min_s`."""
         self.folder, self.programs = folder, programs
         self.settings = {"port": PORT, "cas": CAS_PORT, "connections": connections, "lots": lots, "resolve": resolve, "settle": settle}
+        self.settings |= {"requests": requests, "heartbeat_min": heartbeat_min}
         self.token = secrets.token_hex(16)
         self.processes, self.gateways, self.cas = [], [], None
         self.count = gateways

@@ -5,7 +5,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 program=benches/scale/$1
 shift
-cargo build --quiet --release --locked --package pushgate --package pushgate-loadtest || exit 1
+# What is only drawn needs no programs.
+[[ " $* " == *" --draw "* ]] || cargo build --quiet --release --locked --package pushgate --package pushgate-loadtest || exit 1
 
 leave() {
   code=$?

@@ -177,6 +177,7 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
         events: Vec::new(),
         run: Run {
             duration_s: arguments.seconds as f64,
+            ends_held_s: None,
             processes: arguments.processes,
             sources: arguments.source,
             lost_after_s: WAKE_MAX.as_secs_f64(),
@@ -226,7 +227,7 @@ struct Watch {
 impl Watch {
     async fn start(plan: &Plan, shows: bool) -> anyhow::Result<Watch> {
         let mut crews = Crews::start(plan).await?;
-        let rss_first = crews.tell(Task::Tell).await?.iter().map(|tick| tick.rss_bytes).sum();
+        let rss_first = crews.tell(Task::Tell).await?.iter().map(|tick| tick.pss_bytes).sum();
         crews.tell(Task::Begin).await?;
         let began = Instant::now();
         let (now, latencies) = (Tick::default(), new_histogram());
@@ -308,7 +309,7 @@ impl Watch {
             "lost": now.lost,
             "errors": now.errors,
             "first_error": now.first_error,
-            "bytes_per_device": now.rss_bytes.saturating_sub(self.rss_first) / devices.max(1) as u64,
+            "bytes_per_device": now.pss_bytes.saturating_sub(self.rss_first) / devices.max(1) as u64,
         }))
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! * `run`: a scenario (`scenario`) from its first device to its report, spread over processes; `engine` is the devices of one.
 //! * `hold`: many devices that hold a Ping, woken one by one and all at once; the same engine without a scenario.
+//! * `device`: one device, as told.
 //! * `report`: what people see of a run; `results` is what was measured.
 //! * `cas`: a stand-in mail server in a process of its own.
 
 mod cas;
+mod device;
 mod engine;
 mod hold;
 mod input;
@@ -37,6 +39,8 @@ struct Arguments {
 enum Command {
     /// Open devices that log in, synchronise and hold a Ping; end with a report.
     Hold(Box<hold::Arguments>),
+    /// One device that does what it is told, a line of standard input an act, and says what came of it, a line of JSON each.
+    Device(Box<device::Arguments>),
     /// Run a stand-in mail server that behaves like SOGo, Z-Push, Horde, grommunio or Exchange.
     Cas(Box<cas::Arguments>),
     /// Make the page of a run again from its report.json, or compare two runs.
@@ -51,6 +55,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Hold(arguments) => hold::run(&arguments),
+        Command::Device(arguments) => device::run(&arguments),
         Command::Cas(arguments) => cas::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::RunCrew => run::run_crew(),

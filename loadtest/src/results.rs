@@ -100,6 +100,9 @@ pub struct Sample {
     /// Of the wakes of this interval; absent without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_ms: Option<Quantiles>,
+    /// Memory of the load tool's processes that have devices; 0: unknown.
+    #[serde(default)]
+    pub tool_bytes: u64,
     /// Absent if the server's metrics were not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Server>,

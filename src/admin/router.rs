@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,8 +12,8 @@ use axum::response::Response;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing::Instrument;
 
-use super::acts::Acts;
 use super::api;
+use super::life::Life;
 use super::problem::Problem;
 use super::token::Token;
 use super::view::GatewayView;
@@ -25,8 +26,8 @@ use crate::telemetry::metrics::INTERNAL_REQUESTS_TOTAL;
 
 /// What the routes work with.
 pub struct Internal {
-    /// Who knows it may call.
-    pub token: Token,
+    /// Who knows it may call; replaced by a reload.
+    pub token: Arc<ArcSwap<Token>>,
     /// Where notifications go.
     pub intake: Intake,
     /// What is shown.
@@ -35,8 +36,8 @@ pub struct Internal {
     pub metrics: PrometheusHandle,
     /// Policies, partnerships, tokens, the audit trail.
     pub store: Store,
-    /// Who is told of what was done.
-    pub acts: Arc<dyn Acts>,
+    /// Who is told to reload and to leave.
+    pub life: Arc<dyn Life>,
     /// How a mailbox in a query is made one name.
     pub mailboxes: config::Mailbox,
 }

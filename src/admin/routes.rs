@@ -18,6 +18,7 @@ use super::view::{HeldPings, PingFilter, Status, Taken};
 use crate::config::limits::{LISTED_PINGS_MAX, NOTIFICATION_BODY_BYTES_MAX, WOKEN_WAIT};
 use crate::logic::eas::DeviceId;
 use crate::notify::Source;
+use crate::telemetry::process_metrics;
 
 /// The process answers.
 pub(super) async fn healthz() -> &'static str {
@@ -33,7 +34,7 @@ pub(super) async fn readyz(State(internal): State<Arc<Internal>>) -> Response {
 
 pub(super) async fn metrics(State(internal): State<Arc<Internal>>) -> impl IntoResponse {
     internal.view.refresh_gauges();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], internal.metrics.render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], internal.metrics.render() + &process_metrics())
 }
 
 pub(super) async fn status(State(internal): State<Arc<Internal>>) -> Json<Status> {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::eas::{DeviceId, Mailbox};
+use crate::logic::policy::Timestamp;
 
 /// A future behind a pointer, so that the trait can be an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -19,6 +20,8 @@ pub trait GatewayView: Send + Sync + 'static {
     fn refresh_gauges(&self);
     /// Held Pings that match, at most `filter.limit`; asks the lots.
     fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>>;
+    /// Devices that are kept from the backend for now: that one of that mailbox, or all of them.
+    fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble>;
     /// Whether a balancer should send devices here.
     fn ready(&self) -> Readiness;
 }
@@ -66,6 +69,75 @@ pub struct Status {
     /// One entry a class.
     #[serde(default)]
     pub classes: Vec<ClassStatus>,
+    /// The directory that groups are read from; null: there is none.
+    #[serde(default)]
+    pub directory: Option<DirectoryStatus>,
+}
+
+/// The directory in [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DirectoryStatus {
+    /// The last reading that counted.
+    #[schemars(schema_with = "super::api::shape::some_time")]
+    pub read_at: Option<Timestamp>,
+    /// Since when readings fail; null: the last one counted.
+    #[schemars(schema_with = "super::api::shape::some_time")]
+    pub failing_since: Option<Timestamp>,
+    /// Why the last one failed.
+    pub error: Option<String>,
+    /// Groups found by the last reading that counted.
+    pub groups: usize,
+    /// Members of all of them together.
+    pub mailboxes: usize,
+    /// Members that are neither a person with a mailbox nor a group.
+    pub strangers: usize,
+    /// Groups that could not be taken: no usable name, a name twice, or one that a group made by hand has.
+    pub skipped: Vec<String>,
+}
+
+/// A device that is kept from the backend for now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Trouble {
+    /// Whose, as far as its credentials say.
+    pub mailbox: Option<String>,
+    /// Which, if it said.
+    pub device_id: Option<String>,
+    /// It repeats a password that the backend has just rejected.
+    #[serde(default)]
+    pub shield: Option<ShieldView>,
+    /// It asks the same over and over.
+    #[serde(default, rename = "loop")]
+    pub looping: Option<LoopView>,
+}
+
+/// A password that the backend rejected, and that is answered 401 here when the same device repeats it. Another password passes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShieldView {
+    /// When the backend rejected it first.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub since: Timestamp,
+    /// When the backend is asked about it again.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub until: Timestamp,
+    /// How often the backend rejected it.
+    pub rejected: u32,
+    /// How often it was answered here instead.
+    pub spared: u64,
+}
+
+/// Something a device asks over and over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoopView {
+    /// What.
+    #[schemars(extend("enum" = ["pings", "folder_syncs", "syncs", "provisioning"]))]
+    pub kind: String,
+    /// Since when.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub since: Timestamp,
+    /// How often since then.
+    pub count: u32,
+    /// What it is, and what to do about it.
+    pub advice: String,
 }
 
 /// One source in [`Status`].

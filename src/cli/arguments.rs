@@ -16,7 +16,8 @@ use crate::logic::eas::Class;
     version,
     about,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration."
+    after_help = "Exit codes: 0 done, 1 failed, 2 bad usage or configuration. Of serve: 0 drained and left, 1 could not start or had to leave at \
+                  once (a second signal), 2 bad configuration, 134 a defect (aborted; start it again)."
 )]
 pub struct Arguments {
     /// What to do.
@@ -31,10 +32,14 @@ pub enum Command {
     Serve(Serve),
     /// Run a gateway, a stand-in mail server and simulated devices; nothing to install.
     Demo(Demo),
-    /// Report every problem of a configuration at once; touches nothing.
+    /// Report every problem of a configuration, and of the hops around it, at once; touches nothing.
     Check(Check),
     /// Show what a running gateway does.
     Status(Status),
+    /// Have a running gateway read its configuration, certificates and token again; held Pings stay.
+    Reload(Reload),
+    /// Have a running gateway answer what it holds and leave.
+    Drain(Drain),
     /// Tell a running gateway that a mailbox changed.
     Notify(Notify),
     /// Devices: list, show, erase, block.
@@ -75,6 +80,12 @@ pub struct Check {
     /// Configuration file.
     #[arg(long, value_name = "FILE", default_value = "pushgate.toml")]
     pub config: PathBuf,
+    /// A configuration of nginx, HAProxy, Apache, SOGo or systemd: says which hop would cut a held Ping. May be given several times.
+    #[arg(long = "with", value_name = "FILE")]
+    pub with: Vec<PathBuf>,
+    /// What the hops and this machine allow, as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `demo`
@@ -134,6 +145,31 @@ pub struct Status {
     /// Show it anew every second: the table on a terminal, or with --json one line each.
     #[arg(long)]
     pub watch: bool,
+}
+
+/// `reload`
+#[derive(Debug, Args)]
+pub struct Reload {
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+    /// JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `drain`
+#[derive(Debug, Args)]
+pub struct Drain {
+    /// Where.
+    #[command(flatten)]
+    pub target: Target,
+    /// Do not wait until the gateway has left.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// JSON instead of sentences.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `notify`

@@ -10,15 +10,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::arguments::Check;
-use super::{Failure, Outcome, load, say, wrong};
+use super::{Failure, Outcome, chain, load, say, wrong};
 use crate::admin::token;
 use crate::config::{Canary, CanaryWay, Config, LmtpAddress, Problem, Resolve};
 use crate::logic::eas::{Class, ClassSet};
 
-/// Reports problems (exit code 2), or what a gateway with this configuration would do.
+/// Reports problems (exit code 2), or what a gateway with this configuration would do, and which hops would not let it (exit code 1).
 pub fn run(arguments: &Check) -> Outcome {
     let report = check(&arguments.config)?;
-    say(&report)
+    if !arguments.json {
+        say(&report)?;
+    }
+    chain::run(&load(&arguments.config)?, &arguments.with, arguments.json)
 }
 
 fn check(path: &Path) -> Result<String, Failure> {

@@ -47,6 +47,7 @@ fn list(arguments: &DeviceList) -> Outcome {
             ("policy", arguments.policy.clone()),
             ("last_seen_before", arguments.last_seen_before.clone()),
             ("search", arguments.search.clone()),
+            ("looping", arguments.looping.then(|| "true".to_owned())),
         ],
     );
     list_all(&arguments.reach, &path, |devices: &[DeviceView]| {
@@ -60,7 +61,7 @@ fn row(device: &DeviceView) -> [String; 7] {
         device.mailbox.clone(),
         device.device_id.clone(),
         device.information.model.clone().unwrap_or_else(|| device.device_type.clone()),
-        device.access_state.clone(),
+        if !device.loops.is_empty() { format!("{}, looping", device.access_state) } else { device.access_state.clone() },
         device.policy.applied.as_ref().map_or_else(|| "-".into(), |policy| format!("{policy} ({})", device.policy.status)),
         or_dash(device.wipe.as_ref().map(|wipe| &wipe.state)),
         or_dash(device.last_attempt_at),
@@ -121,6 +122,17 @@ fn follow(device: &DeviceView) -> String {
     format!("pushgate device show {} {}", device.mailbox, device.device_id)
 }
 
+fn stale_password(device: &DeviceView) -> Option<String> {
+    let shield = device.shields.iter().max_by_key(|shield| shield.until)?;
+    let (rejected, spared) = (shield.rejected, shield.spared);
+    Some(format!("rejected {rejected} times since {}; answered here until {} ({spared} times so far)", shield.since, shield.until))
+}
+
+fn looping(device: &DeviceView) -> Option<String> {
+    let told: Vec<String> = device.loops.iter().map(|l| format!("{}, {} times since {}: {}", l.kind, l.count, l.since, l.advice)).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
 fn show(device: &DeviceView) -> String {
     let information = &device.information;
     let wipe = device.wipe.as_ref();
@@ -160,6 +172,8 @@ fn show(device: &DeviceView) -> String {
         ("Wipe requested", wipe.map(|wipe| format!("{} by {}", wipe.requested_at, wipe.requested_by))),
         ("Wipe sent", time(wipe.and_then(|wipe| wipe.sent_at))),
         ("Wipe acknowledged", acknowledged),
+        ("Stale password", stale_password(device)),
+        ("Loop", looping(device)),
         ("Wipe failed", time(wipe.and_then(|wipe| wipe.failed_at))),
         ("Wipe cancelled", wipe.and_then(|wipe| wipe.cancelled_at.map(|at| format!("{at} by {}", or_dash(wipe.cancelled_by.as_ref()))))),
     ])

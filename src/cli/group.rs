@@ -18,9 +18,10 @@ pub fn run(command: &Group) -> Outcome {
     match command {
         Group::List(reach) => list_all(&reach.reach, root(reach), |groups: &[MembersView]| {
             let row = |group: &MembersView| {
-                [group.name.clone(), or_dash(group.policy.as_ref()), group.rank.to_string(), group.mailboxes.to_string()]
+                let (name, origin) = (group.name.clone(), group.origin.clone());
+                [name, or_dash(group.policy.as_ref()), group.rank.to_string(), group.mailboxes.to_string(), origin]
             };
-            table(["NAME", "POLICY", "RANK", "MAILBOXES"], &groups.iter().map(row).collect::<Vec<_>>())
+            table(["NAME", "POLICY", "RANK", "MAILBOXES", "FROM"], &groups.iter().map(row).collect::<Vec<_>>())
         }),
         Group::Show { name, reach } => show_one(name, reach),
         Group::Set { name, from_csv, policy, no_policy, rank, reach } => {
@@ -107,11 +108,21 @@ async fn revision(gateway: &Gateway, name: &str, reach: &GroupReach) -> Result<O
     Ok(Some(format!("\"{}\"", found.unwrap_or(0))))
 }
 
+/// Who says who is in it, and what that means for whoever wants to change it.
+fn origin(group: &MembersView) -> &str {
+    match group.origin.as_str() {
+        "directory" => "the directory (its members are changed there)",
+        "gone" => "the directory, which no longer has it (remove it, or leave it for its return)",
+        _ => "hand",
+    }
+}
+
 fn head(group: &MembersView) -> String {
     sheet(&[
         ("Name", Some(group.name.clone())),
         ("Policy", Some(or_dash(group.policy.as_ref()))),
         ("Rank", Some(group.rank.to_string())),
         ("Mailboxes", Some(group.mailboxes.to_string())),
+        ("From", Some(origin(group).to_owned())),
     ])
 }

@@ -1,22 +1,25 @@
 //! Commands: one file each. In: parsed arguments. Out: lines on standard output, and how it went.
 //!
-//! * [`arguments`]: every command and its flags, once. * [`check`], [`notify`], [`status`]: the commands that work on a
+//! * [`arguments`]: every command and its flags, once. * [`check`], [`notify`], [`status`], [`reload`], [`drain`]: the commands that work on a
 //!   running gateway or its configuration. * [`device`], [`mailbox`], [`policy`], [`group`], [`rule`], [`token`], [`audit`]: what
 //!   administrators do. * `client`: their way to the internal address. * `table`, `listing`, `confirm`: what they have in common.
 
 pub mod arguments;
 pub mod audit;
+mod chain;
 pub mod check;
 mod client;
 mod confirm;
 pub mod decode;
 pub mod demo;
 pub mod device;
+pub mod drain;
 pub mod group;
 mod listing;
 pub mod mailbox;
 pub mod notify;
 pub mod policy;
+pub mod reload;
 pub mod rule;
 pub mod serve;
 pub mod status;

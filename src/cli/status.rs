@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::arguments;
 use super::client::Gateway;
+use super::table::printable;
 use super::{Failure, Outcome, block_on, say};
-use crate::admin::view::{ClassStatus, SourceStatus, Status};
+use crate::admin::view::{ClassStatus, DirectoryStatus, SourceStatus, Status};
 
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -86,6 +87,9 @@ fn table(status: &Status) -> String {
     for (index, (way, classes)) in ways(&status.classes).into_iter().enumerate() {
         line(if index == 0 { "classes" } else { "" }, format!("{}: {way}", classes.join(", ")));
     }
+    if let Some(directory) = &status.directory {
+        line("directory", readings(directory));
+    }
     if !status.lots.is_empty() {
         let _ =
             writeln!(out, "\n{:>4}{:>12}{:>12}{:>12}{:>12}{:>9}{:>14}", "lot", "held", "idle", "devices", "mailboxes", "inbox", "wakes");
@@ -101,6 +105,25 @@ fn table(status: &Status) -> String {
 fn held(status: &Status) -> String {
     let pings = format!("{} Pings", count(status.held.saturating_sub(status.held_syncs) as u64));
     if status.held_syncs == 0 { pings } else { format!("{pings}, {} hanging Syncs", count(status.held_syncs as u64)) }
+}
+
+/// How the groups of the directory are.
+fn readings(directory: &DirectoryStatus) -> String {
+    let known = directory.read_at.map_or_else(
+        || "not read yet".to_owned(),
+        |at| format!("{} groups with {} members, of {at}", count(directory.groups as u64), count(directory.mailboxes as u64)),
+    );
+    let mut out = match (&directory.failing_since, &directory.error) {
+        (Some(since), Some(error)) => format!("FAILING since {since}: {}; {known}", printable(error)),
+        _ => known,
+    };
+    if directory.strangers > 0 {
+        let _ = write!(out, "; {} members without a mailbox", count(directory.strangers as u64));
+    }
+    if !directory.skipped.is_empty() {
+        let _ = write!(out, "; not taken: {}", printable(&directory.skipped.join(", ")));
+    }
+    out
 }
 
 /// What is known of a source.
@@ -169,6 +192,7 @@ mod tests {
     use crate::admin::LotStatus;
     use crate::admin::tests::scene::internal_address;
     use crate::cli::arguments::Target;
+    use crate::logic::policy::Timestamp;
 
     #[test]
     fn the_table_reads_at_a_glance() {
@@ -207,6 +231,15 @@ mod tests {
                 ClassStatus { class: "Calendar".into(), pushed_by: vec!["webhook".into()], polled_every_s: None },
                 ClassStatus { class: "Tasks".into(), pushed_by: vec![], polled_every_s: Some(300) },
             ],
+            directory: Some(DirectoryStatus {
+                read_at: Some(Timestamp(1_795_000_000)),
+                failing_since: Some(Timestamp(1_795_000_900)),
+                error: Some("no connection".into()),
+                groups: 3,
+                mailboxes: 1_200,
+                strangers: 2,
+                skipped: vec!["a/b".into()],
+            }),
         };
         let expected = "\
 pushgate       0.1.0, up 1 d 2 h
@@ -219,6 +252,7 @@ webhook        believed for 1 d 2 h, never heard
 dovecot        NOT believed for 1 min 1 s, heard 2 min 31 s ago, canary missing, feed 4.25 ms, 2 gaps
 classes        Email, Tasks: polled every 300 s
                Calendar: pushed by webhook
+directory      FAILING since 2026-11-18T11:21:40Z: no connection; 3 groups with 1,200 members, of 2026-11-18T11:06:40Z; 2 members without a mailbox; not taken: a/b
 
  lot        held        idle     devices   mailboxes    inbox         wakes
    0       7,500          12       8,000       7,900        0         1,234

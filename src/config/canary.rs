@@ -109,7 +109,7 @@ pub(super) fn relate(notify: &Notify, v: &mut Values) {
     }
 }
 
-fn lmtp_address(text: &str) -> Option<LmtpAddress> {
+pub(super) fn lmtp_address(text: &str) -> Option<LmtpAddress> {
     if let Some(path) = text.strip_prefix("unix:") {
         return path.starts_with('/').then(|| LmtpAddress::Unix(path.into()));
     }

@@ -16,6 +16,10 @@ pub const MAILBOX_BYTES_MAX: usize = 320;
 pub const NOTIFICATIONS_MAX: usize = 20_000;
 /// Bytes of one notification request.
 pub const NOTIFICATION_BODY_BYTES_MAX: usize = 4 << 20;
+/// After the start, changes are remembered for devices that are not back yet. Those whose connection broke are back in minutes.
+pub const EARLY_TIME: Duration = Duration::from_secs(600);
+/// Mailboxes of which a lot remembers that: some 150 bytes each.
+pub const EARLY_CHANGES_MAX: usize = 20_000;
 /// Folders remembered a device: the largest real mailboxes have a few hundred.
 pub const TABLE_FOLDERS_MAX: usize = 1_000;
 /// Devices remembered a mailbox: beyond it the longest unseen is forgotten.
@@ -39,6 +43,22 @@ pub const CANARY_DELIVERY: Duration = Duration::from_secs(20);
 pub const LMTP_LINE_BYTES_MAX: usize = 2_048;
 /// Lines of an LMTP reply: LHLO lists some dozen extensions.
 pub const LMTP_LINES_MAX: usize = 100;
+/// Time for one mail to be handed over: SMTP servers may take their time, and nobody waits.
+pub const MAIL_HANDING_OVER: Duration = Duration::from_secs(60);
+/// Mails that wait to be handed over; some kilobyte each. More are not sent, which is said.
+pub const MAILS_MAX: usize = 1_000;
+/// Pauses after which a mail is tried again; then it is given up, which is said: a server that was away over lunch gets it.
+pub const MAIL_RETRIES: [Duration; 7] = [
+    Duration::from_secs(10),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(1_800),
+    Duration::from_secs(3_600),
+    Duration::from_secs(7_200),
+];
+/// Devices in quarantine that people are written about, in an hour: whoever has one password can invent any number of devices.
+pub const QUARANTINE_MAILS_AN_HOUR: u32 = 30;
 /// Connections to the internal address: mail servers keep some alive, a person opens a few.
 pub const INTERNAL_CONNECTIONS_MAX: usize = 1_024;
 /// Bytes of what an administrator sends: a group of half a million mailboxes at some 50 bytes each.
@@ -74,6 +94,12 @@ pub const BACKEND_KEEPALIVE: Duration = Duration::from_secs(60);
 pub const BACKEND_READ_BYTES_MAX: usize = 65_536;
 /// Backends tried in a row when none takes a connection: each may cost the whole connect time-out.
 pub const BACKEND_ATTEMPTS_MAX: usize = 3;
+/// Requests in line for a backend, however high `backend.requests_per_s`; some hundred bytes each beside the device's connection.
+pub const BACKEND_LINE_MAX: usize = 65_536;
+/// Of these, of one mailbox: a phone has some six at once, a mailbox a few phones.
+pub const BACKEND_LINE_MAILBOX_MAX: usize = 32;
+/// Notifications that a lot works off side by side under `ping.wakes_per_s`; with more its inbox waits, and then who fills it.
+pub const WAKING_BATCHES_MAX: usize = 1_024;
 /// Body of a refusal that is passed on to a device.
 pub const REFUSAL_BODY_BYTES_MAX: usize = 16_384;
 /// Verdicts remembered in all; some 60 bytes each.
@@ -88,6 +114,8 @@ pub const REFUSAL_TTL: Duration = Duration::from_secs(2);
 pub const APPLICATIONS_MAX: usize = 200;
 /// A program's file name: 255 bytes on every file system that matters.
 pub const APPLICATION_BYTES_MAX: usize = 255;
+/// Configurations in force one after the other, until a restart: some kilobytes each, and only a reload that changes something adds one.
+pub const CONFIGS_MAX: usize = 1_024;
 /// Policies: an organisation has a handful; each is encoded for seven versions and kept in memory.
 pub const POLICIES_MAX: usize = 1_000;
 /// Access rules: every one is looked at for every device whose traits changed.
@@ -101,8 +129,16 @@ pub const NOTE_BYTES_MAX: usize = 512;
 
 /// Devices counted that are told to provision and do not get anywhere; some 200 bytes each.
 pub const LOOPING_DEVICES_MAX: usize = 20_000;
+/// Devices with a password that the backend has just rejected, remembered to be answered here: some 300 bytes each.
+pub const SHIELDED_MAX: usize = 50_000;
+/// Devices counted that begin anew or Ping in rows: some 300 bytes each.
+pub const REPEATING_DEVICES_MAX: usize = 20_000;
+/// Places for rows of Pings, 8 bytes each, which all devices share: of 200,000 devices some hundred Ping in the five seconds a row lasts.
+pub const PING_ROWS: usize = 65_536;
 /// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
 pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
+/// Of a body that nobody wants, so much is read before its request is refused: a longer one costs the connection.
+pub const REFUSED_BODY_BYTES_MAX: usize = 65_536;
 /// Held requests looked at in one note to a lot, when policies changed.
 pub const HELD_PAGE: usize = 1_000;
 /// Changes of devices (keys, wipes) that wait for the database: some hundred bytes each, so a storm of them while it is away.
@@ -115,6 +151,22 @@ pub const STORE_JOBS_MAX: usize = 256;
 pub const LISTED_MAX: usize = 1_000;
 /// Mailboxes on one list or in one group, and domains with a policy: all of them are kept in memory.
 pub const MEMBERS_MAX: usize = 500_000;
+/// Groups read from a directory: a large organisation has more, and names with the filter those that matter.
+pub const DIRECTORY_GROUPS_MAX: usize = 1_000;
+/// Members of all those groups together, people and groups as they are named: some hundred bytes each while they are read.
+pub const DIRECTORY_MEMBERS_MAX: usize = MEMBERS_MAX;
+/// One message of a directory: a group of 100,000 members named in full. Larger ones are read by directory.members_filter, in pages.
+pub const DIRECTORY_MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// All that a directory says in one reading: a million people at some 300 bytes.
+pub const DIRECTORY_READ_BYTES_MAX: u64 = 512 << 20;
+/// Time for one reading: a million people in pages of 500, at a server that is busy.
+pub const DIRECTORY_READING: Duration = Duration::from_secs(600);
+/// Time for a directory to take a connection, and again for each of its answers to begin.
+pub const DIRECTORY_ANSWER: Duration = Duration::from_secs(30);
+/// The name of an entry: trees are some ten levels deep.
+pub const DN_BYTES_MAX: usize = 4_096;
+/// Names told in one line of the log when groups of a directory cannot be taken.
+pub const DIRECTORY_NAMES_TOLD: usize = 10;
 /// Tokens, the revoked ones too: a hundred people who each had ten.
 pub const TOKENS_MAX: usize = 1_000;
 

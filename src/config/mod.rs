@@ -3,11 +3,18 @@
 //! In: the text of a TOML file and the environment. Out: a `Config` that cannot hold a bad value, or
 //! the list of *all* problems. Nothing here opens a socket; the only files read are `*_file` secrets.
 
+mod backend;
 mod canary;
 pub mod definition;
+mod directory;
 pub mod limits;
+mod live;
+mod mail;
 mod reference;
+mod reload;
 mod store;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::net::SocketAddr;
@@ -21,11 +28,15 @@ use crate::logic::eas::ClassSet;
 pub use crate::logic::eas::Naming as Mailbox;
 pub use crate::logic::hold::Resolve;
 pub use canary::{Canary, CanaryWay, LmtpAddress};
+pub use directory::{Directory, GROUP_MARK, Security};
 pub use limits::Limits;
+pub use live::Live;
+pub use mail::{Mail, MailWay, is_plain_address};
 pub use reference::reference_toml;
+pub use reload::{LIVE, Reload};
 pub use store::{Secret, Store, StoreUrl};
 pub use values::Problem;
-use values::Values;
+use values::{Settings, Values};
 
 /// A whole, checked configuration.
 #[derive(Debug, Clone)]
@@ -46,18 +57,24 @@ pub struct Config {
     pub provision: Provision,
     /// Where partnerships and policies are kept.
     pub store: Store,
+    /// Where groups are read from; `None`: nowhere.
+    pub directory: Option<Directory>,
     /// REST, metrics and notifications.
     pub internal: Internal,
     /// Notification sources.
     pub notify: Notify,
+    /// Mail about devices; `None`: switched off.
+    pub mail: Option<Mail>,
     /// Logging.
     pub log: Log,
-    /// Time over which held Pings are answered at shutdown.
-    pub drain: Duration,
+    /// How the process leaves.
+    pub drain: Drain,
     /// Every bound.
     pub limits: Limits,
     /// Named address ranges of the devices' networks.
     pub networks: Vec<Network>,
+    /// As it was read.
+    settings: Settings,
 }
 
 /// `[listen]`
@@ -123,6 +140,8 @@ pub struct Backend {
     pub answer_timeout: Duration,
     /// Concurrent requests.
     pub connections_max: usize,
+    /// Requests a second to all backends; 0: no bound.
+    pub requests_per_s: u32,
     /// How long a failing backend is left out.
     pub down: Duration,
 }
@@ -134,6 +153,8 @@ pub struct Ping {
     pub heartbeat_min_s: u32,
     /// Longest heartbeat, seconds.
     pub heartbeat_max_s: u32,
+    /// Pings answered a second because of changes; 0: no bound.
+    pub wakes_per_s: u32,
     /// Most folders in a Ping.
     pub folders_max: usize,
     /// Heartbeats averaged by the alert.
@@ -149,6 +170,10 @@ pub struct Auth {
     pub verdict_ttl: Duration,
     /// JWT claims that name the mailbox, in order.
     pub bearer_claim: Vec<String>,
+    /// How long a first rejection of credentials is repeated to the same device; zero: never.
+    pub shield_min: Duration,
+    /// The longest, after it doubled each time.
+    pub shield_max: Duration,
 }
 
 /// `[provision]`
@@ -186,6 +211,22 @@ pub struct Notify {
     pub canary: Option<Canary>,
 }
 
+/// `[drain]`
+#[derive(Debug, Clone)]
+pub struct Drain {
+    /// Not ready, and still accepting.
+    pub unready: Duration,
+    /// Time over which held Pings are answered.
+    pub spread: Duration,
+}
+
+impl Drain {
+    /// Both together.
+    pub fn total(&self) -> Duration {
+        self.unready + self.spread
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -207,14 +248,7 @@ pub struct Network {
 impl Config {
     /// Reads a file; a missing file is a problem like any other.
     pub fn load(path: &Path) -> Result<Self, Vec<Problem>> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            vec![Problem {
-                place: path.display().to_string(),
-                message: format!("cannot be read: {error}; start from deploy/reference.toml"),
-            }]
-        })?;
-        let environment = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        Self::parse(&text, environment)
+        Self::parse(&read(path)?, environment())
     }
 
     /// Reads text and environment; reports every problem at once.
@@ -225,6 +259,7 @@ impl Config {
     }
 
     fn build(v: &mut Values) -> Self {
+        let settings = v.settings();
         let mailbox = Mailbox {
             default_domain: some_text(v, "mailbox", "default_domain"),
             domains: domains(v),
@@ -240,18 +275,25 @@ impl Config {
                 backlog: v.int("listen", "backlog"),
             },
             tls: tls(v),
-            backend: backend(v),
+            backend: backend::build(v),
             mailbox: mailbox.clone(),
             ping: Ping {
                 heartbeat_min_s: v.int("ping", "heartbeat_min_s"),
                 heartbeat_max_s: v.int("ping", "heartbeat_max_s"),
+                wakes_per_s: v.int("ping", "wakes_per_s"),
                 folders_max: v.int("ping", "folders_max"),
                 hbi_sample_size: v.int("ping", "hbi_sample_size"),
                 hbi_alert_threshold_s: v.int("ping", "hbi_alert_threshold_s"),
             },
-            auth: Auth { verdict_ttl: seconds(v, "auth", "verdict_ttl_s"), bearer_claim: v.texts("auth", "bearer_claim") },
+            auth: Auth {
+                verdict_ttl: seconds(v, "auth", "verdict_ttl_s"),
+                bearer_claim: v.texts("auth", "bearer_claim"),
+                shield_min: seconds(v, "auth", "shield_min_s"),
+                shield_max: seconds(v, "auth", "shield_max_s"),
+            },
             provision: Provision { is_here: v.text("provision", "mode") == "gateway", devices_max: v.int("provision", "devices_max") },
             store: store::build(v),
+            directory: directory::build(v),
             internal: internal(v),
             notify: Notify {
                 trust: seconds(v, "notify", "trust_s"),
@@ -261,10 +303,12 @@ impl Config {
                 dovecot_folders: v.bool("notify.dovecot", "folders"),
                 canary: canary::build(v, &mailbox),
             },
+            mail: mail::build(v, &mailbox),
             log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
-            drain: seconds(v, "drain", "drain_s"),
+            drain: Drain { unready: seconds(v, "drain", "unready_s"), spread: seconds(v, "drain", "drain_s") },
             limits: Limits::build(v),
             networks: networks(v),
+            settings,
         };
         config.relate(v);
         canary::relate(&config.notify, v);
@@ -276,6 +320,9 @@ impl Config {
         if self.ping.heartbeat_min_s > self.ping.heartbeat_max_s {
             v.problem("ping.heartbeat_min_s", "is above ping.heartbeat_max_s: no heartbeat would be accepted");
         }
+        if self.auth.shield_min > self.auth.shield_max {
+            v.problem("auth.shield_min_s", "is above auth.shield_max_s");
+        }
         if self.listen.address.is_empty() && self.listen.plain_address.is_empty() {
             v.problem("listen.address", "is empty, and so is plain_address: devices could not connect");
         }
@@ -284,6 +331,17 @@ impl Config {
             v.problem("listen.trusted_proxies", "is empty: name the balancers that proxy_protocol and plain_address are for");
         }
     }
+}
+
+fn read(path: &Path) -> Result<String, Vec<Problem>> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot be read: {error}; start from deploy/reference.toml");
+        vec![Problem { place: path.display().to_string(), message }]
+    })
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
 }
 
 fn tls(v: &mut Values) -> Tls {
@@ -295,55 +353,6 @@ fn tls(v: &mut Values) -> Tls {
         }
     }
     Tls { certificates, client_ca: some_text(v, "tls", "client_ca").map(PathBuf::from) }
-}
-
-fn backend(v: &mut Values) -> Backend {
-    let kind = match v.text("backend", "kind").as_str() {
-        "exchange" => BackendKind::Exchange,
-        "sogo" => BackendKind::Sogo,
-        "z-push" => BackendKind::ZPush,
-        "grommunio" => BackendKind::Grommunio,
-        "horde" => BackendKind::Horde,
-        _ => BackendKind::Other,
-    };
-    let preset_heartbeat_s = match kind {
-        BackendKind::Sogo => 10,
-        BackendKind::ZPush | BackendKind::Grommunio => 1,
-        BackendKind::Exchange | BackendKind::Horde | BackendKind::Other => 60,
-    };
-    let check_heartbeat_s = v.int("backend", "check_heartbeat_s");
-    Backend {
-        url: backend_urls(v),
-        kind,
-        ca: some_text(v, "backend", "ca").map(PathBuf::from),
-        resolve: if v.text("backend", "resolve") == "check" { Resolve::Check } else { Resolve::Sync },
-        resolve_per_s: v.int("backend", "resolve_per_s"),
-        check_heartbeat_s: if v.is_written("backend", "check_heartbeat_s") { check_heartbeat_s } else { preset_heartbeat_s },
-        checks_max: v.int("backend", "checks_max"),
-        poll_interval: seconds(v, "backend", "poll_interval_s"),
-        connect_timeout: seconds(v, "backend", "connect_timeout_s"),
-        answer_timeout: seconds(v, "backend", "answer_timeout_s"),
-        connections_max: v.int("backend", "connections_max"),
-        down: seconds(v, "backend", "down_s"),
-    }
-}
-
-fn backend_urls(v: &mut Values) -> Vec<http::Uri> {
-    let written = v.texts("backend", "url");
-    let mut urls = Vec::with_capacity(written.len());
-    for text in &written {
-        let uri = text.parse::<http::Uri>().ok();
-        let usable =
-            uri.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/"));
-        match usable {
-            Some(uri) => urls.push(uri),
-            None => v.problem("backend.url", format!("\"{text}\" is not http(s)://host[:port] without a path")),
-        }
-    }
-    if written.is_empty() {
-        v.problem("backend.url", "is empty: name at least one backend");
-    }
-    urls
 }
 
 fn internal(v: &mut Values) -> Internal {
@@ -410,59 +419,4 @@ fn seconds(v: &Values, section: &str, name: &str) -> Duration {
 
 fn some_text(v: &Values, section: &str, name: &str) -> Option<String> {
     Some(v.text(section, name)).filter(|text| !text.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
-        Config::parse(text, environment.iter().map(|(k, v)| (k.to_string(), v.to_string())))
-    }
-
-    #[test]
-    fn an_empty_file_is_the_documented_default() {
-        let empty = parse("", &[]).expect("defaults are valid");
-        let reference = parse(&reference_toml(), &[]).expect("the reference is valid");
-        assert_eq!(format!("{empty:?}"), format!("{reference:?}"));
-    }
-
-    #[test]
-    fn all_problems_are_reported_at_once() {
-        let text = "[ping]\nheartbeat_min_s = 900\nheartbeat_max_s = 60\nfolder_max = 3\n[tsl]\nx = 1\n[backend]\nurl = [\"ftp://x\"]\nkind = \"cyrus\"\n";
-        let problems = parse(text, &[("PUSHGATE_PING__NOPE", "1")]).expect_err("five mistakes");
-        let places: Vec<_> = problems.iter().map(|p| p.place.as_str()).collect();
-        for place in ["ping.heartbeat_min_s", "ping.folder_max", "tsl", "backend.url", "backend.kind", "PUSHGATE_PING__NOPE"] {
-            assert!(places.contains(&place), "{place} missing in {places:?}");
-        }
-        assert!(problems.iter().any(|p| p.message.contains("did you mean \"folders_max\"")), "{problems:?}");
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file() {
-        let config = parse(
-            "[ping]\nfolders_max = 5\n",
-            &[("PUSHGATE_PING__FOLDERS_MAX", "7"), ("PUSHGATE_LISTEN__ADDRESS", "127.0.0.1:1,127.0.0.1:2")],
-        );
-        let config = config.expect("valid");
-        assert_eq!((config.ping.folders_max, config.listen.address.len()), (7, 2));
-    }
-
-    #[test]
-    fn the_kind_sets_the_check_heartbeat_unless_it_was_written() {
-        let heartbeat = |text| parse(text, &[]).expect("valid").backend.check_heartbeat_s;
-        assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\n"), 10);
-        assert_eq!(heartbeat("[backend]\nkind = \"z-push\"\n"), 1);
-        assert_eq!(heartbeat("[backend]\nkind = \"sogo\"\ncheck_heartbeat_s = 15\n"), 15);
-    }
-
-    #[test]
-    fn the_checked_in_reference_is_the_generated_one() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/reference.toml");
-        if std::env::var_os("PUSHGATE_BLESS").is_some() {
-            std::fs::write(&path, reference_toml()).expect("written");
-        }
-        let checked_in = std::fs::read_to_string(&path).expect("deploy/reference.toml");
-        assert_eq!(checked_in, reference_toml(), "run PUSHGATE_BLESS=1 cargo test --lib reference");
-    }
 }

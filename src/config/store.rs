@@ -21,6 +21,8 @@ pub struct Store {
     pub key_file: PathBuf,
     /// How often what was seen of devices is written.
     pub flush: Duration,
+    /// How long the audit trail is kept; `None`: for ever.
+    pub audit_keep: Option<Duration>,
 }
 
 /// Which database.
@@ -71,6 +73,7 @@ pub(super) fn build(v: &mut Values) -> Store {
         ca: Some(v.text("store", "ca")).filter(|path| !path.is_empty()).map(PathBuf::from),
         key_file: PathBuf::from(v.text("store", "key_file")),
         flush: Duration::from_secs(v.int("store", "flush_s")),
+        audit_keep: Some(v.int("store", "audit_keep_days")).filter(|days| *days > 0).map(|days: u64| Duration::from_secs(days * 86_400)),
     }
 }
 

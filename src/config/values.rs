@@ -23,10 +23,27 @@ impl std::fmt::Display for Problem {
     }
 }
 
+/// A key's section and name.
+pub(super) type Place = (&'static str, &'static str);
+
+/// Values as they were read: what a reload compares with. Some are secrets.
+#[derive(Clone, Default)]
+pub(super) struct Settings {
+    pub(super) values: BTreeMap<Place, Value>,
+    pub(super) written: Vec<Place>,
+    pub(super) networks: Vec<Table>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Settings")
+    }
+}
+
 /// Values that have the right type and range, and the problems met on the way.
 pub(super) struct Values {
-    values: BTreeMap<(&'static str, &'static str), Value>,
-    written: Vec<(&'static str, &'static str)>,
+    values: BTreeMap<Place, Value>,
+    written: Vec<Place>,
     pub(super) networks: Vec<Table>,
     pub(super) problems: Vec<Problem>,
 }
@@ -50,6 +67,15 @@ impl Values {
             }
         }
         this
+    }
+
+    /// Values that were read before.
+    pub(super) fn of(Settings { values, written, networks }: Settings) -> Self {
+        Values { values, written, networks, problems: Vec::new() }
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        Settings { values: self.values.clone(), written: self.written.clone(), networks: self.networks.clone() }
     }
 
     pub(super) fn problem(&mut self, place: impl Into<String>, message: impl Into<String>) {

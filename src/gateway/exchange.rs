@@ -22,6 +22,7 @@ use super::gate::{Gate, Passage, Who, agent, offer_provision};
 use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, Way, proving};
 use super::parked::{Peer, Recipe};
 use super::reading::{check_root, is_eas_path, is_wbxml, may_be_mime, parse_request, refuse_body, refuse_malformed};
+use super::shield::Sender;
 use crate::logic::answer::WBXML_TYPE;
 use crate::logic::eas::folder_change::FolderRequest;
 use crate::logic::eas::folder_sync::FolderSyncRequest;
@@ -109,6 +110,10 @@ impl Exchange {
             Passage::Passes(body) => body,
             Passage::Stopped(answer) => return self.done(answer),
         };
+        if let Some(answer) = self.spare_eas(&eas) {
+            return self.done(answer);
+        }
+        self.note_other(&eas);
         if let Some(again) = again {
             return self.ask_again(head, eas, *again).await;
         }
@@ -135,10 +140,16 @@ impl Exchange {
         let route = self.route_to(&eas);
         if route.claim != Claim::Known {
             match self.gateway.verdicts.verdict(credentials, &head, &route).await {
-                Verdict::Accepted => {}
-                Verdict::Refused(refusal) => return self.done(refusal.response()),
-                Verdict::Unknown(status) => return self.done(retry_later(status, 30)),
+                Verdict::Accepted => self.gateway.credentials_accepted(credentials),
+                Verdict::Refused(refusal) => {
+                    self.judge_eas(&eas, false, (refusal.status(), refusal.headers()));
+                    return self.done(refusal.response());
+                }
+                Verdict::Unknown { status, retry_after_s } => return self.done(retry_later(status, retry_after_s)),
             }
+        }
+        if let Some(answer) = self.slow_ping(&eas) {
+            return self.done(answer);
         }
         let limits = &self.gateway.config.limits;
         let ping = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
@@ -217,9 +228,15 @@ impl Exchange {
         };
         if eas.request.command == Command::Sync && eas.request.version >= Version::V12_1 {
             return match SyncRequest::skim(&inspected) {
-                Ok(request) => self.sync(head, (body, inspected, request), eas).await,
+                Ok(request) => match self.slow_sync(&eas, &request) {
+                    Some(answer) => self.done(answer),
+                    None => self.sync(head, (body, inspected, request), eas).await,
+                },
                 Err(error) => self.refuse_malformed(&eas, error),
             };
+        }
+        if let Some(answer) = self.slow_beginning(&inspected, &eas) {
+            return self.done(answer);
         }
         let watcher = match self.watcher(&inspected, &eas).await {
             Ok(watcher) => watcher,
@@ -330,10 +347,14 @@ impl Exchange {
         let has_cookie = head.headers.contains_key(COOKIE);
         let response = self.gateway.backend.forward(head, body, route).await;
         if let Some(credentials) = &eas.credentials {
-            match response.status() {
-                StatusCode::UNAUTHORIZED => self.gateway.verdicts.forget(credentials),
-                _ if is_done(&response) && !has_cookie => self.gateway.verdicts.remember(credentials),
-                _ => {}
+            if is_done(&response) && !has_cookie {
+                self.gateway.verdicts.remember(credentials);
+                self.gateway.credentials_accepted(credentials);
+            } else {
+                self.judge_eas(eas, self.is_known(eas), (response.status(), response.headers()));
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    self.gateway.verdicts.forget(credentials);
+                }
             }
         }
         if is_done(&response) {
@@ -359,10 +380,19 @@ impl Exchange {
         let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
         let claim = self.claim(credentials.as_ref());
+        let sender = Sender::Address(self.peer.ip);
+        if let Some(answer) = self.spare(credentials.as_ref(), sender) {
+            return self.done(answer);
+        }
+        let whose = mailbox.clone();
         let route = Route { mailbox, command, claim, trusts_forwarded: self.peer.trusts_forwarded, ..Route::from_peer(self.peer.ip) };
         let mut response = self.gateway.backend.forward(head, body, route).await;
-        if let (StatusCode::UNAUTHORIZED, Some(credentials)) = (response.status(), &credentials) {
-            self.gateway.verdicts.forget(credentials);
+        if let Some(credentials) = &credentials {
+            let answered = (response.status(), response.headers());
+            self.judge_credentials((credentials, claim == Claim::Known), (sender, whose.as_ref()), answered);
+            if response.status() == StatusCode::UNAUTHORIZED {
+                self.gateway.verdicts.forget(credentials);
+            }
         }
         if self.gateway.gate.is_some() && command == "OPTIONS" {
             offer_provision(response.headers_mut());

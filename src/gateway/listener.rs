@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -72,14 +73,23 @@ impl Listener {
     /// Accepts until the gateway drains.
     pub async fn run(self, gateway: Arc<Gateway>) {
         let mut draining = gateway.draining.subscribe();
+        let beat = gateway.accepting.begin();
         loop {
             // Nobody is accepted whose handshake could not begin: the kernel's queue holds them meanwhile.
             let place = tokio::select! {
                 place = gateway.handshakes.place() => place,
+                () = gateway.accepting.asked() => {
+                    beat.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
                 _ = draining.wait_for(|draining| *draining) => return,
             };
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
+                () = gateway.accepting.asked() => {
+                    beat.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
                 _ = draining.wait_for(|draining| *draining) => return,
             };
             match accepted {

@@ -5,6 +5,7 @@
 //! an answer that did not fit the socket (looked at when it is writable).
 
 mod answering;
+mod batches;
 mod checking;
 mod counting;
 
@@ -18,14 +19,16 @@ use mio::event::Event;
 use mio::{Events, Interest, Token};
 use tokio::task::AbortHandle;
 
+use batches::Batches;
 use counting::Counting;
 
 use super::Gateway;
 use super::check::Place;
-use super::lots::{Batch, Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
+use super::lots::{Door, Fact, HeldFilter, Inbox, KNOCK, Lesson, Note};
 use super::parked::{Parked, Peer};
 use super::tls::Incoming;
 use crate::config::limits::LOT_TURN_NOTES_MAX;
+use crate::logic::hold::early::EarlyChanges;
 use crate::logic::hold::losses::Losses;
 use crate::logic::hold::lot::HeldView;
 use crate::logic::hold::{Lot, Moment, Output, SlotKey, Who};
@@ -43,10 +46,11 @@ pub(crate) struct LotThread {
     lot: Lot<Parked>,
     inbox: Inbox,
     /// Changes being worked off, a turn's worth at a time.
-    batch: Option<Batch>,
+    batches: Batches,
     /// Pages of slots that core dumps leave out already.
     left_out: usize,
     losses: Losses,
+    early: EarlyChanges,
     /// Checks under way, each with a number of its own: what one that was given up finds is not the finding of the next.
     checks: HashMap<SlotKey, (u64, AbortHandle)>,
     last_check: u64,
@@ -80,7 +84,8 @@ struct Scratch {
 
 impl LotThread {
     pub(crate) fn new(gateway: Arc<Gateway>, number: usize, inbox: Inbox) -> Self {
-        let lot = Lot::new(gateway.lot_options());
+        let (lot, now) = (Lot::new(gateway.lot_options()), gateway.lots.now());
+        let batches = Batches::new(gateway.config.ping.wakes_per_s, gateway.lots.count());
         let scratch = Scratch {
             read: vec![0; READ_BYTES].into(),
             body: Vec::new(),
@@ -94,9 +99,10 @@ impl LotThread {
             number,
             lot,
             inbox,
-            batch: None,
+            batches,
             left_out: 0,
             losses: Losses::default(),
+            early: EarlyChanges::new(now),
             checks: HashMap::new(),
             last_check: 0,
             wakes: Vec::new(),
@@ -130,6 +136,7 @@ impl LotThread {
             self.start_checks();
             self.leave_out_of_core_dumps();
             self.publish();
+            self.door().figures.turns.fetch_add(1, Ordering::Relaxed);
             is_behind = more_notes || more_timers;
         }
     }
@@ -158,8 +165,9 @@ impl LotThread {
         self.door().is_asleep.store(true, Ordering::SeqCst);
         // The other half of the fence in `Door::knock`.
         fence(Ordering::SeqCst);
-        let is_behind = is_behind || !self.inbox.receiver.is_empty() || self.can_start_check();
-        let timers = self.lot.poll_timeout().into_iter().chain(self.losses.next()).chain(self.next_check());
+        let is_behind = is_behind || !(self.inbox.receiver.is_empty() || self.batches.goes_first()) || self.can_start_check();
+        let timers =
+            self.lot.poll_timeout().into_iter().chain(self.losses.next()).chain(self.next_check()).chain(self.batches.poll_timeout());
         let until_timer = || timers.min().map(|at| at.since(self.gateway.lots.now()));
         let timeout = if is_behind { Some(Duration::ZERO) } else { until_timer() };
         let result = match self.inbox.poll.poll(events, timeout) {
@@ -173,22 +181,27 @@ impl LotThread {
     /// Works off a turn's worth of notes. `None`: told to stop; else whether more are waiting.
     fn take_notes(&mut self) -> Option<bool> {
         for _ in 0..LOT_TURN_NOTES_MAX {
-            if self.batch.is_some() {
-                self.step_batch();
+            let now = self.gateway.lots.now();
+            if self.batches.may_step(now) {
+                self.step_batch(now);
                 continue;
             }
+            if self.batches.goes_first() {
+                return Some(false);
+            }
             let Ok(note) = self.inbox.receiver.try_recv() else { return Some(false) };
-            let now = self.gateway.lots.now();
             match note {
                 Note::Offer(offer) => {
+                    let hash = offer.hash;
                     let slot = self.lot.offer(*offer, now);
+                    self.tell_of_early_change(slot, hash, now);
                     self.register(slot);
                 }
                 Note::Park(parked) => {
                     let slot = self.lot.park(*parked, now);
                     self.register(slot);
                 }
-                Note::Changed(batch) => self.batch = Some(batch),
+                Note::Changed(batch) => self.batches.push(batch),
                 Note::Learn(lesson) => self.learn(*lesson, now),
                 Note::Checked { slot, check, finding, as_of, number } => {
                     if self.checks.get(&slot).is_some_and(|(under_way, _)| *under_way == check) {
@@ -197,6 +210,10 @@ impl LotThread {
                     }
                 }
                 Note::Coverage(coverage) => self.lot.set_coverage(coverage, now),
+                Note::Options(options) => {
+                    self.batches.set_pace(self.gateway.config.ping.wakes_per_s, self.gateway.lots.count());
+                    self.lot.set_options(*options, now);
+                }
                 Note::Holding { from, count, reply } => drop(reply.send(self.lot.held_page(from, count))),
                 Note::List { filter, reply } => drop(reply.send(self.list(&filter, now))),
                 Note::Drain { by } => self.lot.drain(by, now),
@@ -207,20 +224,33 @@ impl LotThread {
         Some(true)
     }
 
-    fn step_batch(&mut self) {
-        let Some(batch) = &mut self.batch else { return };
+    /// One change of the batch whose turn it is.
+    fn step_batch(&mut self, now: Moment) {
+        let Some(mut batch) = self.batches.take() else { return };
         match batch.changes.next() {
             Some((hash, number, change)) => {
-                let now = self.gateway.lots.now();
-                batch.woken += self.lot.changed(&change, hash, number, batch.received, now);
+                let woken = self.lot.changed(&change, hash, number, batch.received, now);
+                batch.woken += woken;
+                self.batches.woke(woken, number as u8, now);
+                self.batches.put_back(batch);
+                self.early.note(&change, hash, now);
                 self.perform_outputs();
             }
             None => {
                 let woken = batch.woken;
                 // Nobody may be waiting for the count.
                 let _ = batch.reply.take().map(|reply| reply.send(woken));
-                self.batch = None;
             }
+        }
+    }
+
+    /// A device in doubt whose mailbox has changed since the start does not wait for its turn. The change has a new number: the device may
+    /// have been registered after the old one, and what it is in step with nobody knows.
+    fn tell_of_early_change(&mut self, slot: SlotKey, hash: u64, now: Moment) {
+        if self.lot.is_in_doubt(slot)
+            && let Some(change) = self.early.of(hash, now)
+        {
+            self.lot.changed(&change, hash, self.gateway.lots.next_number(), now, now);
         }
     }
 
@@ -330,6 +360,7 @@ impl LotThread {
                 Output::Answer { slot, outcome, cause, held } => self.answer(slot, &outcome, cause, held),
                 Output::Held { slot, heartbeat_s, needs_checks } => {
                     self.counting.heartbeat.record(f64::from(heartbeat_s));
+                    self.gateway.note_heartbeat(u16::try_from(heartbeat_s).unwrap_or(u16::MAX));
                     if let (false, Some(parked)) = (needs_checks, self.lot.connection_mut(slot)) {
                         parked.extra = None;
                     }

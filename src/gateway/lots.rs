@@ -15,7 +15,7 @@ use crate::logic::eas::{DeviceId, FolderId, Mailbox};
 use crate::logic::hold::folders::Coverage;
 use crate::logic::hold::lot::{CheckFinding, HeldView};
 use crate::logic::hold::trials::Trials;
-use crate::logic::hold::{AsOf, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
+use crate::logic::hold::{AsOf, LotOptions, MailboxChange, Moment, Offer, SlotKey, SyncTraits};
 use crate::telemetry::metrics::INBOX_FULL_TOTAL;
 
 /// Where a mailbox lives, and its keyed hash.
@@ -39,6 +39,8 @@ pub(crate) enum Note {
         number: u64,
     },
     Coverage(Coverage),
+    /// The configuration changed.
+    Options(Box<LotOptions>),
     /// A page of the devices for which something is held, from that slot on.
     Holding {
         from: u32,
@@ -110,6 +112,8 @@ pub(crate) struct Figures {
     pub(crate) in_doubt: AtomicUsize,
     pub(crate) checks_waiting: AtomicUsize,
     pub(crate) wakes: AtomicU64,
+    /// Turns since the start: a lot that lives takes one when it is knocked at.
+    pub(crate) turns: AtomicU64,
 }
 
 pub(crate) struct Door {
@@ -324,6 +328,16 @@ impl Lots {
         found
     }
 
+    /// Turns each lot has taken, and a knock that makes it take another.
+    pub(crate) fn feel(&self) -> Vec<u64> {
+        let feel = |door: &Door| {
+            let turns = door.figures.turns.load(Ordering::Relaxed);
+            door.knock();
+            turns
+        };
+        self.0.doors.iter().map(feel).collect()
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.0.doors.len()
@@ -378,9 +392,11 @@ impl Lots {
         let received = self.now();
         self.0.notifications.fetch_add(changes.len() as u64, Ordering::Relaxed);
         let mut batches: Vec<Vec<(u64, u64, MailboxChange)>> = self.0.doors.iter().map(|_| Vec::new()).collect();
-        for change in changes {
+        // All numbers at once: they are consecutive, and nobody reads one before it was given out.
+        let before = self.0.number.fetch_add(changes.len() as u64, Ordering::SeqCst);
+        for (number, change) in (before + 1..).zip(changes) {
             let home = self.home(&change.mailbox);
-            batches[home.lot].push((home.hash, self.next_number(), change));
+            batches[home.lot].push((home.hash, number, change));
         }
         let mut pending = Vec::new();
         let mut is_all_in = true;

@@ -13,11 +13,14 @@ mod check;
 mod connection;
 mod core_dumps;
 mod delivery;
+mod drain;
 mod exchange;
 mod gate;
 mod handshakes;
 mod hanging_sync;
+mod heartbeats;
 mod listener;
+mod liveness;
 mod lot_thread;
 pub mod lots;
 mod observe;
@@ -25,6 +28,9 @@ pub mod open_files;
 mod parked;
 mod proxy_protocol;
 mod reading;
+mod reload;
+mod repeats;
+mod shield;
 mod sync_memory;
 pub mod tls;
 
@@ -37,23 +43,27 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::config::Config;
 use crate::config::limits::HANDSHAKE_UNDISTURBED;
+use crate::config::{Config, Live};
 use crate::logic::decide::PingBounds;
 use crate::logic::eas::ClassSet;
+use crate::logic::heartbeats::Heartbeats;
 use crate::logic::hold::LotOptions;
 use crate::logic::hold::folders::Coverage;
 use crate::store::Store;
 use backend::{Backend, Checker, SetupError, Verdicts};
-pub use gate::Looping;
+pub use gate::{Found, Gate, Who};
+use liveness::Beats;
 use lots::{Lots, Note};
 pub use parked::{Parked, Peer};
+pub use repeats::Looping;
+pub use shield::Whom;
 use tls::Acceptor;
 
 /// Everything a connection needs, shared by all of them.
 pub struct Gateway {
-    /// What is configured.
-    pub config: Config,
+    /// What is configured, as of the last reload.
+    pub config: Live<Config>,
     /// Ends the devices' TLS.
     pub acceptor: Acceptor,
     /// Held Pings.
@@ -63,6 +73,11 @@ pub struct Gateway {
     checker: Checker,
     /// Last Syncs of devices that use hanging Sync.
     syncs: sync_memory::SyncMemory,
+    /// Devices that repeat a password which the backend has just rejected.
+    shields: shield::Shields,
+    /// Devices that ask the same over and over.
+    repeating: repeats::Repeating,
+    heartbeats: std::sync::Mutex<Heartbeats>,
     /// `None`: policies are the backend's.
     gate: Option<gate::Gate>,
     runtime: Handle,
@@ -70,7 +85,12 @@ pub struct Gateway {
     active: AtomicUsize,
     handshakes: handshakes::Handshakes,
     checks_running: AtomicUsize,
+    /// Not ready any more.
+    leaving: watch::Sender<bool>,
+    /// Nobody is accepted any more.
     draining: watch::Sender<bool>,
+    /// Answers of the accept loops to being asked whether they live.
+    accepting: Beats,
     lot_threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -88,15 +108,20 @@ impl Gateway {
             verdicts: Verdicts::new(backend.clone(), &config.auth),
             checker: Checker::new(backend.clone(), &config.backend, &config.limits),
             syncs: sync_memory::SyncMemory::new(config.limits.device_forget),
+            shields: shield::Shields::new(&config.auth),
+            repeating: repeats::Repeating::new(),
+            heartbeats: std::sync::Mutex::default(),
             gate: config.provision.is_here.then(|| gate::Gate::new(store, config.provision.devices_max)),
             backend,
             runtime: Handle::current(),
             active: AtomicUsize::new(0),
             handshakes: handshakes::Handshakes::new(config.limits.handshakes_max, HANDSHAKE_UNDISTURBED),
             checks_running: AtomicUsize::new(0),
+            leaving: watch::Sender::new(false),
             draining: watch::Sender::new(false),
             lot_threads: std::sync::Mutex::default(),
-            config,
+            config: Live::new(config),
+            accepting: Beats::default(),
         });
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let thread = lot_thread::LotThread::new(gateway.clone(), number, inbox);
@@ -105,11 +130,6 @@ impl Gateway {
         }
         gate::start_recalling(&gateway);
         Ok(gateway)
-    }
-
-    /// Devices that are told to provision over and over and get nowhere, the worst first.
-    pub fn looping(&self) -> Vec<Looping> {
-        self.gate.as_ref().map(gate::Gate::looping).unwrap_or_default()
     }
 
     /// Device connections, active and parked.
@@ -122,30 +142,14 @@ impl Gateway {
         self.backend.requests_total()
     }
 
+    /// Requests that wait for their turn under `backend.requests_per_s`.
+    pub fn backend_waiting(&self) -> usize {
+        self.backend.waiting()
+    }
+
     /// Checks under way.
     pub fn checks_running(&self) -> usize {
         self.checks_running.load(Ordering::Relaxed)
-    }
-
-    /// Whether the gateway is leaving.
-    pub fn is_draining(&self) -> bool {
-        *self.draining.borrow()
-    }
-
-    /// Stops accepting, answers held Pings spread over `drain.drain_s`, lets active exchanges end, stops the lots.
-    pub async fn drain(&self) {
-        let by = self.lots.now() + self.config.drain;
-        // Listeners and active connections see this and wind down.
-        self.draining.send_replace(true);
-        self.lots.send_all(|| Note::Drain { by }).await;
-        let deadline = tokio::time::Instant::now() + self.config.drain + Duration::from_secs(2);
-        while self.connections() > 0 && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        self.lots.send_all(|| Note::Stop).await;
-        let threads = std::mem::take(&mut *self.threads());
-        // A lot thread ends at its next turn; joining it must not block the runtime.
-        let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
     }
 
     fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -154,7 +158,7 @@ impl Gateway {
 
     /// One lot's share of the configuration.
     fn lot_options(&self) -> LotOptions {
-        let Config { ping, backend, notify, limits, .. } = &self.config;
+        let Config { ping, backend, notify, limits, .. } = &*self.config;
         let covered = notify.webhook.unwrap_or_default().union(notify.dovecot.unwrap_or_default());
         let lots = limits.lots;
         LotOptions {

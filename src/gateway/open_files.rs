@@ -36,6 +36,14 @@ pub fn raise_to_most() -> std::io::Result<u64> {
     Ok(hard)
 }
 
+/// How many files this process may open at most.
+///
+/// # Errors
+/// The system does not say.
+pub fn most() -> std::io::Result<u64> {
+    limits().map(|(_, hard)| hard)
+}
+
 #[expect(unsafe_code, reason = "getrlimit has no safe wrapper in the standard library")]
 fn limits() -> std::io::Result<(u64, u64)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

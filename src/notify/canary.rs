@@ -99,8 +99,8 @@ fn message(canary: &Canary, subject: &str) -> String {
 }
 
 /// Runs a command with the message on its standard input. What it complains of goes where our own log goes.
-fn run(words: &[String], message: &str, patience: Duration) -> Result<(), String> {
-    let (program, arguments) = words.split_first().ok_or("notify.canary.command is empty")?;
+pub(crate) fn run(words: &[String], message: &str, patience: Duration) -> Result<(), String> {
+    let (program, arguments) = words.split_first().ok_or("there is no command")?;
     let spawned = Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
     let mut child = spawned.map_err(|error| format!("{program} cannot be run: {error}"))?;
     if let Some(mut input) = child.stdin.take() {

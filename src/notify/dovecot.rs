@@ -36,13 +36,13 @@ fn meaning(event: &str) -> Meaning {
 }
 
 fn understand(
-    [user, event, folder, validity, uid, lua_validity, lua_uid]: [Field; 7],
+    [user, event, folder, validity, uid, lua_validity, lua_uid]: [Field<'_>; 7],
     mailboxes: &config::Mailbox,
 ) -> Result<Notice, String> {
     let user = user.text("user")?.ok_or("has no \"user\"")?;
     let mailbox = mailboxes.mailbox(&user).ok_or("\"user\" is not a user name such as hew or hew@example.org")?;
     let event = event.text("event")?.ok_or("has no \"event\"")?;
-    let folder = folder.text("folder")?.map_or(Scope::Mailbox, |name| Scope::FolderName(name.into()));
+    let folder = folder.text("folder")?.map_or(Scope::Mailbox, |name| Scope::FolderName(name.into_owned().into()));
     let (scope, id) = match meaning(&event) {
         Meaning::Nothing => return Ok(Notice { change: None, id: None }),
         Meaning::Hierarchy => (Scope::Hierarchy, None),
@@ -55,7 +55,7 @@ fn understand(
     Ok(Notice { change: Some(MailboxChange { mailbox, scope }), id })
 }
 
-fn first_number(ox: Field, lua: Field) -> Option<u64> {
+fn first_number(ox: Field<'_>, lua: Field<'_>) -> Option<u64> {
     [ox, lua].into_iter().find_map(|field| match field {
         Field::Number(number) => Some(number),
         _ => None,

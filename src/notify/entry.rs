@@ -3,7 +3,11 @@
 //! Only the keys a source asks for are kept, and only as text or whole number; anything else is noted as unfit and
 //! skipped. So a wrong entry never hides the next one: every bad entry of a batch can be named, and what a sender
 //! adds (subject, sender, snippet) is neither an error nor held in memory.
+//!
+//! Where several gateways are all told everything, most entries are about mailboxes that this one does not know: an entry is understood
+//! as it is read, out of the body's own bytes, and leaves nothing behind but what it says.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
@@ -39,19 +43,19 @@ pub enum BadBatch {
 
 /// The value of one key.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) enum Field {
+pub(super) enum Field<'a> {
     /// Absent or `null`.
     #[default]
     Missing,
-    Text(String),
+    Text(Cow<'a, str>),
     Number(u64),
     /// Of another type.
     Unfit,
 }
 
-impl Field {
+impl<'a> Field<'a> {
     /// The text of an optional key; absent and empty are different things, because an empty folder is a sender's mistake.
-    pub(super) fn text(self, key: &str) -> Result<Option<String>, String> {
+    pub(super) fn text(self, key: &str) -> Result<Option<Cow<'a, str>>, String> {
         match self {
             Field::Missing => Ok(None),
             Field::Text(text) if text.is_empty() => Err(format!("\"{key}\" is empty: leave it out")),
@@ -65,17 +69,17 @@ impl Field {
 }
 
 /// An entry's values in the order of the keys asked for; `None` when the entry is not an object.
-pub(super) type Entry<const N: usize> = Option<[Field; N]>;
+pub(super) type Entry<'a, const N: usize> = Option<[Field<'a>; N]>;
 
 /// Reads every entry of a body with `understand`; reports all bad entries, or hands back all.
-pub(super) fn read<const N: usize>(
-    body: &[u8],
+pub(super) fn read<'a, const N: usize>(
+    body: &'a [u8],
     keys: &'static [&'static str; N],
-    understand: impl Fn([Field; N]) -> Result<Notice, String>,
+    understand: impl Fn([Field<'a>; N]) -> Result<Notice, String>,
 ) -> Result<Vec<Notice>, BadBatch> {
     let mut notices = Vec::new();
-    let (mut named, mut count) = (Vec::new(), 0);
-    for (index, entry) in entries(body, keys)?.into_iter().enumerate() {
+    let (mut named, mut index, mut count) = (Vec::new(), 0, 0);
+    each(body, keys, &mut |entry| {
         let understood = entry.ok_or_else(|| "is not an object".to_owned()).and_then(&understand);
         match understood {
             Ok(notice) => notices.push(notice),
@@ -86,58 +90,93 @@ pub(super) fn read<const N: usize>(
                 }
             }
         }
-    }
+        index += 1;
+    })?;
     if count == 0 { Ok(notices) } else { Err(BadBatch::Entries { named, count }) }
 }
 
 /// The texts of one key in all entries of a body; what cannot be read has none.
 pub(super) fn texts(body: &[u8], key: &'static [&'static str; 1]) -> Vec<String> {
-    let entries = entries(body, key).unwrap_or_default();
-    let text = |field| if let Field::Text(text) = field { Some(text) } else { None };
-    entries.into_iter().flatten().filter_map(|[field]| text(field)).collect()
+    let mut texts = Vec::new();
+    let read = each(body, key, &mut |entry| {
+        if let Some([Field::Text(text)]) = entry {
+            texts.push(text.into_owned());
+        }
+    });
+    if read.is_ok() { texts } else { Vec::new() }
 }
 
-fn entries<const N: usize>(body: &[u8], keys: &'static [&'static str; N]) -> Result<Vec<Entry<N>>, BadBatch> {
+/// Hands over every entry, in order. After an error some were handed over already.
+fn each<'a, const N: usize>(body: &'a [u8], keys: &'static [&'static str; N], take: &mut dyn FnMut(Entry<'a, N>)) -> Result<(), BadBatch> {
     let too_many = Cell::new(false);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let read = Batch { keys, too_many: &too_many }.deserialize(&mut json).and_then(|entries| json.end().map(|()| entries));
+    let read = Batch { keys, take, too_many: &too_many }.deserialize(&mut json).and_then(|()| json.end());
     read.map_err(|error| if too_many.get() { BadBatch::TooMany } else { BadBatch::NotJson(error.to_string()) })
 }
 
-struct Batch<'a, const N: usize> {
+struct Batch<'a, 't, const N: usize> {
     keys: &'static [&'static str; N],
-    too_many: &'a Cell<bool>,
+    take: &'t mut dyn FnMut(Entry<'a, N>),
+    too_many: &'t Cell<bool>,
 }
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Batch<'_, N> {
-    type Value = Vec<Entry<N>>;
+impl<'de, const N: usize> DeserializeSeed<'de> for Batch<'de, '_, N> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Batch<'_, N> {
-    type Value = Vec<Entry<N>>;
+impl<'de, const N: usize> Visitor<'de> for Batch<'de, '_, N> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object or an array of objects")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Ok(vec![Object { keys: self.keys }.visit_map(map)?])
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        (self.take)(Object { keys: self.keys }.visit_map(map)?);
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut count = 0;
         while let Some(entry) = seq.next_element_seed(Object { keys: self.keys })? {
-            if entries.len() == NOTIFICATIONS_MAX {
+            if count == NOTIFICATIONS_MAX {
                 self.too_many.set(true);
                 return Err(de::Error::custom("too many entries"));
             }
-            entries.push(entry);
+            (self.take)(entry);
+            count += 1;
         }
-        Ok(entries)
+        Ok(())
+    }
+}
+
+/// The place of a key among those asked for. (As text it would be copied for each entry.)
+#[derive(Clone, Copy)]
+struct Name<const N: usize> {
+    keys: &'static [&'static str; N],
+}
+
+impl<'de, const N: usize> DeserializeSeed<'de> for Name<N> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<const N: usize> Visitor<'_> for Name<N> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.keys.iter().position(|wanted| *wanted == name))
     }
 }
 
@@ -147,7 +186,7 @@ struct Object<const N: usize> {
 }
 
 impl<'de, const N: usize> DeserializeSeed<'de> for Object<N> {
-    type Value = Entry<N>;
+    type Value = Entry<'de, N>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
@@ -164,7 +203,7 @@ macro_rules! pass_over {
 }
 
 impl<'de, const N: usize> Visitor<'de> for Object<N> {
-    type Value = Entry<N>;
+    type Value = Entry<'de, N>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -172,7 +211,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = [const { Field::Missing }; N];
-        while let Some(place) = map.next_key_seed(Place { keys: self.keys })? {
+        while let Some(place) = map.next_key_seed(Name { keys: self.keys })? {
             match place {
                 Some(index) => fields[index] = map.next_value()?,
                 None => drop(map.next_value::<IgnoredAny>()?),
@@ -193,32 +232,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<N> {
     pass_over!(None; visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64), visit_str(&str));
 }
 
-/// Where a key stands among those asked for; found without a copy of it.
-struct Place<const N: usize> {
-    keys: &'static [&'static str; N],
-}
-
-impl<'de, const N: usize> DeserializeSeed<'de> for Place<N> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<const N: usize> Visitor<'_> for Place<N> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: de::Error>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.keys.iter().position(|wanted| *wanted == key))
-    }
-}
-
-impl<'de> Deserialize<'de> for Field {
+impl<'de> Deserialize<'de> for Field<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(FieldVisitor)
     }
@@ -227,30 +241,34 @@ impl<'de> Deserialize<'de> for Field {
 struct FieldVisitor;
 
 impl<'de> Visitor<'de> for FieldVisitor {
-    type Value = Field;
+    type Value = Field<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Field, E> {
+    fn visit_unit<E: de::Error>(self) -> Result<Field<'de>, E> {
         Ok(Field::Missing)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Field, E> {
-        Ok(Field::Text(text.to_owned()))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Field, E> {
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Field<'de>, E> {
+        Ok(Field::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Field<'de>, E> {
         Ok(Field::Number(number))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Field, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Field<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Field::Unfit)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Field::Unfit)
     }
@@ -267,10 +285,15 @@ mod tests {
 
     const KEYS: [&str; 2] = ["a", "b"];
 
+    fn entries<'a>(body: &'a [u8], keys: &'static [&'static str; 2]) -> Result<Vec<Entry<'a, 2>>, BadBatch> {
+        let mut entries = Vec::new();
+        each(body, keys, &mut |entry| entries.push(entry)).map(|()| entries)
+    }
+
     #[test]
     fn only_the_keys_asked_for_are_kept_whatever_surrounds_them() {
         let body = br#" [{"x":[1,{"a":2}],"a":"A","b":7}, 3, null, [[]], "s", {"b":{"a":1},"a":null}, {"a":-1,"b":true}] "#;
-        let text = |t: &str| Field::Text(t.into());
+        let text = |t: &'static str| Field::Text(t.into());
         let expected = vec![
             Some([text("A"), Field::Number(7)]),
             None,
@@ -296,10 +319,10 @@ mod tests {
     }
 
     /// The slow, obvious reader: the whole document as values.
-    fn slowly(body: &[u8]) -> Option<Vec<Entry<2>>> {
+    fn slowly(body: &[u8]) -> Option<Vec<Entry<'static, 2>>> {
         let field = |value: Option<&Value>| match value {
             None | Some(Value::Null) => Field::Missing,
-            Some(Value::String(text)) => Field::Text(text.clone()),
+            Some(Value::String(text)) => Field::Text(text.clone().into()),
             Some(value) => value.as_u64().map_or(Field::Unfit, Field::Number),
         };
         let entry = |value: &Value| value.as_object().map(|object| KEYS.map(|key| field(object.get(key))));
@@ -339,6 +362,13 @@ mod tests {
             let body = [start.as_bytes(), &rest].concat();
             prop_assert_eq!(entries(&body, &KEYS).ok(), slowly(&body));
         }
+    }
+
+    #[test]
+    fn text_is_not_copied_unless_it_must_be() {
+        let body = br#"[{"a":"plain","b":"with \"quotes\""}]"#;
+        let entries = entries(body, &KEYS).expect("JSON");
+        assert!(matches!(&entries[0], Some([Field::Text(Cow::Borrowed("plain")), Field::Text(Cow::Owned(_))])), "{entries:?}");
     }
 
     #[test]

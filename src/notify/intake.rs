@@ -107,6 +107,9 @@ impl Intake {
     /// What is not about the canary's mailbox, which no device looks at; and how many entries were.
     fn without_canaries(&self, notices: Vec<Notice>, source: Source, body: &[u8]) -> (Vec<Notice>, usize) {
         let is_canary = |notice: &Notice| notice.change.as_ref().is_some_and(|change| self.supervisor.is_canary(&change.mailbox));
+        if !notices.iter().any(is_canary) {
+            return (notices, 0);
+        }
         let (canaries, notices): (Vec<Notice>, Vec<Notice>) = notices.into_iter().partition(is_canary);
         // Dovecot also reports what else happens in that mailbox, its expiry for one. Only arrivals have an id there.
         if canaries.iter().any(|notice| source != Source::Dovecot || notice.id.is_some()) {

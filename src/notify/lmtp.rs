@@ -1,4 +1,4 @@
-//! One message over LMTP (RFC 2033) to one recipient: a client with bounds, because the other side may be anything.
+//! One message over LMTP (RFC 2033), or SMTP (RFC 5321), to one recipient: a client with bounds, because the other side may be anything.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub enum LmtpError {
     Unreachable(String),
     /// It answered a step (`greeting`, `LHLO`, …) with something else than yes; its words, shortened and made harmless.
     Refused(&'static str, String),
-    /// What it answered is not LMTP.
+    /// What it answered is none of the protocol's.
     Garbage(&'static str),
     /// It hung up.
     Ended(&'static str),
@@ -25,21 +25,49 @@ pub enum LmtpError {
     Slow(&'static str),
 }
 
+impl LmtpError {
+    /// It would be answered so again: a code that begins with 5.
+    pub fn is_final(&self) -> bool {
+        matches!(self, LmtpError::Refused(_, words) if words.starts_with('5'))
+    }
+}
+
 impl fmt::Display for LmtpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LmtpError::Unreachable(error) => write!(f, "it cannot be reached: {error}"),
             LmtpError::Refused(step, words) => write!(f, "{step} was answered \"{words}\""),
-            LmtpError::Garbage(step) => write!(f, "{step} was answered with something that is not LMTP"),
+            LmtpError::Garbage(step) => write!(f, "{step} was answered with something that is not LMTP or SMTP"),
             LmtpError::Ended(step) => write!(f, "it hung up at {step}"),
             LmtpError::Slow(step) => write!(f, "it did not answer in time at {step}"),
         }
     }
 }
 
+/// What a server speaks: the two differ in the first word, for one recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// To a mailbox.
+    Lmtp,
+    /// To whoever sends it on.
+    Smtp,
+}
+
+/// Delivers over LMTP; as [`hand_over`].
+pub async fn deliver(
+    address: &LmtpAddress,
+    recipient: &str,
+    message: &str,
+    patience: Duration,
+    handed_over: impl FnOnce(),
+) -> Result<(), LmtpError> {
+    hand_over(Protocol::Lmtp, address, recipient, message, patience, handed_over).await
+}
+
 /// Delivers `message` (lines that end with CR LF, none beginning with a dot) from the empty sender to `recipient`, within
 /// `patience` in all. `handed_over` is called when the last byte is about to be written: a notification may come before the answer.
-pub async fn deliver(
+pub async fn hand_over(
+    protocol: Protocol,
     address: &LmtpAddress,
     recipient: &str,
     message: &str,
@@ -53,11 +81,11 @@ pub async fn deliver(
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
                 // Only costs latency if it fails.
                 let _ = stream.set_nodelay(true);
-                converse(stream, recipient, message, handed_over, &mut step).await
+                converse(stream, protocol, recipient, message, handed_over, &mut step).await
             }
             LmtpAddress::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(unreachable)?;
-                converse(stream, recipient, message, handed_over, &mut step).await
+                converse(stream, protocol, recipient, message, handed_over, &mut step).await
             }
         }
     };
@@ -71,6 +99,7 @@ fn unreachable(error: std::io::Error) -> LmtpError {
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
+    protocol: Protocol,
     recipient: &str,
     message: &str,
     handed_over: impl FnOnce(),
@@ -78,7 +107,10 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), LmtpError> {
     let mut link = Link { stream: BufReader::new(stream), step };
     link.step("greeting", "", 2).await?;
-    link.step("LHLO", "LHLO localhost\r\n", 2).await?;
+    match protocol {
+        Protocol::Lmtp => link.step("LHLO", "LHLO localhost\r\n", 2).await?,
+        Protocol::Smtp => link.step("EHLO", "EHLO localhost\r\n", 2).await?,
+    }
     link.step("MAIL FROM", "MAIL FROM:<>\r\n", 2).await?;
     link.step("RCPT TO", &format!("RCPT TO:<{recipient}>\r\n"), 2).await?;
     link.step("DATA", "DATA\r\n", 3).await?;

@@ -18,7 +18,7 @@ pub mod intake;
 pub mod lmtp;
 mod repeats;
 #[cfg(test)]
-mod standin_lmtp;
+pub(crate) mod standin_lmtp;
 pub mod supervisor;
 mod webhook;
 
@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+pub(crate) use canary::run as run_command;
 pub use intake::{Accepted, Intake, Refused};
 pub use supervisor::Supervisor;
 

@@ -10,7 +10,7 @@ use crate::config::LmtpAddress;
 
 /// How it behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(crate) enum Manner {
     Good,
     RefusesRecipient,
     RefusesMessage,
@@ -26,7 +26,7 @@ pub(super) enum Manner {
 }
 
 /// Runs until dropped.
-pub(super) struct StandinLmtp {
+pub(crate) struct StandinLmtp {
     port: u16,
     messages: Arc<Mutex<Vec<String>>>,
     manner: Arc<Mutex<Manner>>,
@@ -35,7 +35,7 @@ pub(super) struct StandinLmtp {
 
 impl StandinLmtp {
     /// `taken` is called with each message before it is confirmed, as Dovecot notifies.
-    pub(super) async fn start(manner: Manner, taken: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(manner: Manner, taken: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let (messages, manner) = (Arc::default(), Arc::new(Mutex::new(manner)));
@@ -50,15 +50,15 @@ impl StandinLmtp {
         StandinLmtp { port, messages, manner, task: task.abort_handle() }
     }
 
-    pub(super) fn address(&self) -> LmtpAddress {
+    pub(crate) fn address(&self) -> LmtpAddress {
         LmtpAddress::Tcp("127.0.0.1".into(), self.port)
     }
 
-    pub(super) fn set(&self, manner: Manner) {
+    pub(crate) fn set(&self, manner: Manner) {
         *self.manner.lock().expect("sound") = manner;
     }
 
-    pub(super) fn messages(&self) -> Vec<String> {
+    pub(crate) fn messages(&self) -> Vec<String> {
         self.messages.lock().expect("sound").clone()
     }
 }
@@ -96,7 +96,7 @@ async fn converse(stream: TcpStream, manner: Manner, kept: &Mutex<Vec<String>>, 
             }
             "LHLO" if manner == Manner::Endless => &[b'2'; 100_000],
             "LHLO" if manner == Manner::Chatty => &b"250-x\r\n".repeat(10_000),
-            "LHLO" => b"250-here\r\n250-8BITMIME\r\n250 PIPELINING\r\n",
+            "LHLO" | "EHLO" => b"250-here\r\n250-8BITMIME\r\n250 PIPELINING\r\n",
             "MAIL" if manner == Manner::HangsUp => return Ok(()),
             "RCPT" if manner == Manner::RefusesRecipient => b"550 5.1.1 no such \x07 user\r\n",
             "MAIL" | "RCPT" => {

@@ -1,5 +1,7 @@
 //! Our own notification: `{"mailbox", "folder" | "folder_id" | "class", "id"}`, one or an array.
 
+use std::borrow::Cow;
+
 use super::entry::{self, BadBatch, Field, Notice};
 use crate::config;
 use crate::logic::eas::{Class, FolderId};
@@ -13,10 +15,10 @@ pub(super) fn parse(body: &[u8], mailboxes: &config::Mailbox) -> Result<Vec<Noti
 }
 
 /// When a sender names several scopes the narrowest holds: that is what it knows.
-fn understand([mailbox, folder, folder_id, class, id]: [Field; 5], mailboxes: &config::Mailbox) -> Result<Notice, String> {
+fn understand([mailbox, folder, folder_id, class, id]: [Field<'_>; 5], mailboxes: &config::Mailbox) -> Result<Notice, String> {
     let name = mailbox.text("mailbox")?.ok_or("has no \"mailbox\"")?;
     let mailbox = mailboxes.mailbox(&name).ok_or("\"mailbox\" is not a user name such as hew or hew@example.org")?;
-    let folder = folder.text("folder")?.map(|name| Scope::FolderName(name.into()));
+    let folder = folder.text("folder")?.map(|name| Scope::FolderName(name.into_owned().into()));
     let folder_id = folder_id.text("folder_id")?.map(|id| FolderId::new(&id)).transpose();
     let folder_id = folder_id.map_err(|error| format!("\"folder_id\" {error}"))?;
     let class = class.text("class")?.map(|name| name.parse::<Class>()).transpose();
@@ -24,7 +26,7 @@ fn understand([mailbox, folder, folder_id, class, id]: [Field; 5], mailboxes: &c
     let scope = folder_id.map(Scope::FolderId).or(folder).or(class.map(Scope::Class)).unwrap_or(Scope::Mailbox);
     let id = match id {
         Field::Number(number) => Some(number.to_string()),
-        other => other.text("id")?,
+        other => other.text("id")?.map(Cow::into_owned),
     };
     Ok(Notice { change: Some(MailboxChange { mailbox, scope }), id })
 }

@@ -48,6 +48,8 @@ pub enum StoreError {
     Exists(String),
     /// It cannot be removed while something names it: HTTP 409. What does.
     InUse(Vec<String>),
+    /// It is the directory's: HTTP 409. What, such as `group Sales`.
+    Foreign(String),
     /// A limit of the store: HTTP 409. A sentence.
     Full(String),
     /// What was asked makes no sense: HTTP 422. A sentence for the administrator.
@@ -150,6 +152,9 @@ impl fmt::Display for StoreError {
             StoreError::Broken(message) => write!(f, "nothing was saved, because the database refuses it: {message}"),
             StoreError::Missing(what) => write!(f, "there is no {what}"),
             StoreError::Exists(what) => write!(f, "there is {what} already"),
+            StoreError::Foreign(what) => {
+                write!(f, "{what} comes from the directory: who is in it is changed there; its policy and rank are changed here")
+            }
             StoreError::InUse(by) => write!(f, "it is in use by {}", by.join(", ")),
             StoreError::Full(message) | StoreError::Unsuitable(message) => f.write_str(message),
             StoreError::Unreadable => f.write_str(

@@ -9,6 +9,7 @@ use super::audit::{By, Deed};
 use super::change::{DeviceChange, DeviceWrite};
 use super::error::StoreError;
 use super::gate::Key;
+use super::news::Before;
 use super::pending::{Change, Facts};
 use super::rows;
 use super::sql::params;
@@ -136,12 +137,13 @@ fn save(tx: &mut Tx<'_>, batch: &[Change]) -> Result<(), StoreError> {
     let mut partnerships = rows::load_many(tx.sql, &names)?;
     for Change { key, write, .. } in batch {
         let partnership = partnerships[places[key]].get_or_insert_with(|| write.base());
-        let before = wipe_state(partnership);
+        let before = Before::of(partnership);
         write.apply(partnership);
         if write.changes.iter().any(|change| matches!(change, DeviceChange::Seen { .. } | DeviceChange::Informed(_))) {
             tx.decide_by_snapshot(partnership);
         }
-        audit_wipe(tx, partnership, before)?;
+        audit_wipe(tx, partnership, before.wipe)?;
+        tx.touched.news.extend(before.news(partnership));
     }
     let saved: Vec<Partnership> = partnerships.into_iter().flatten().collect();
     rows::save_many(tx.sql, &saved, tx.generation)?;
@@ -160,10 +162,6 @@ fn save_password(tx: &mut Tx<'_>, write: &DeviceWrite) -> Result<(), StoreError>
         }
     }
     Ok(())
-}
-
-fn wipe_state(partnership: &Partnership) -> Option<WipeState> {
-    partnership.wipe.as_ref().map(|wipe| wipe.state)
 }
 
 /// The steps of an order to erase that the device takes are part of its story.

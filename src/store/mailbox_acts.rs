@@ -5,13 +5,14 @@ use super::audit::{By, Deed};
 use super::error::StoreError;
 use super::policy_acts::must_find;
 use super::rows::{self, to_json};
-use super::snapshot::{MailboxRecord, MembersKind};
+use super::snapshot::{MailboxRecord, MembersKind, Origin};
 use super::sql::{Value, params};
 use super::transaction::Tx;
 use crate::config::limits::MEMBERS_MAX;
 use crate::logic::eas::Mailbox;
 use crate::logic::policy::PolicyName;
 use crate::logic::policy::access::MailboxSettings;
+use crate::logic::policy::assign;
 
 /// What is to change about a mailbox; `None` leaves it.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +34,8 @@ pub struct MembersEdit {
     pub rank: u32,
     /// The policy of its members; a group may have none.
     pub policy: Option<PolicyName>,
-    /// Who is on it; said twice is once.
-    pub mailboxes: Vec<Mailbox>,
+    /// Who is on it, said twice is once; `None` leaves that as it is.
+    pub mailboxes: Option<Vec<Mailbox>>,
     /// The revision that was read; 0 if it is to be new.
     pub read_revision: u64,
 }
@@ -111,14 +112,15 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn put_members(&self, by: &By, edit: MembersEdit) -> Result<u64, StoreError> {
-        if edit.mailboxes.len() > MEMBERS_MAX {
+        if edit.mailboxes.as_ref().is_some_and(|mailboxes| mailboxes.len() > MEMBERS_MAX) {
             return Err(StoreError::Full(format!("a {} has at most {MEMBERS_MAX} mailboxes", edit.kind.name())));
         }
-        if edit.name.trim().is_empty() || edit.name.chars().count() > 64 || edit.name.contains(|c: char| c.is_control() || c == '/') {
+        if !assign::is_name(&edit.name) {
             return Err(StoreError::Unsuitable("a name has 1 to 64 characters, no control character and no slash".into()));
         }
         let policy = edit.policy.as_ref().map_or("no policy", PolicyName::as_str);
-        let detail = format!("{} mailboxes, {policy}, rank {}", edit.mailboxes.len(), edit.rank);
+        let who = edit.mailboxes.as_ref().map_or_else(|| "the same mailboxes".into(), |mailboxes| format!("{} mailboxes", mailboxes.len()));
+        let detail = format!("{who}, {policy}, rank {}", edit.rank);
         let act = if edit.kind == MembersKind::List { "list put" } else { "group put" };
         self.act(by, Deed::new(act).subject(&edit.name).detail(detail), move |tx| put_members(tx, edit)).await
     }
@@ -135,6 +137,9 @@ impl Store {
                 0 => return Err(StoreError::Missing(format!("{} {name}", kind.name()))),
                 revision if revision != read_revision => return Err(StoreError::Conflict { revision }),
                 _ => {}
+            }
+            if origin(tx, kind, &name)? == Origin::Directory.name() {
+                return Err(StoreError::Foreign(format!("{} {name}", kind.name())));
             }
             tx.touched.snapshot = true;
             tx.sql.execute("DELETE FROM member_lists WHERE kind = ?1 AND name = ?2", params![kind.name(), name])?;
@@ -220,9 +225,15 @@ fn decide_devices(tx: &mut Tx<'_>, mailbox: &Mailbox, settings: &MailboxSettings
     Ok(())
 }
 
-fn members_revision(tx: &mut Tx<'_>, kind: MembersKind, name: &str) -> Result<u64, StoreError> {
+pub(super) fn members_revision(tx: &mut Tx<'_>, kind: MembersKind, name: &str) -> Result<u64, StoreError> {
     let rows = tx.sql.query("SELECT revision FROM member_lists WHERE kind = ?1 AND name = ?2", params![kind.name(), name])?;
     Ok(rows.first().map_or(Ok(0), |row| row.number(0))?)
+}
+
+/// Empty if there is none.
+fn origin(tx: &mut Tx<'_>, kind: MembersKind, name: &str) -> Result<String, StoreError> {
+    let rows = tx.sql.query("SELECT origin FROM member_lists WHERE kind = ?1 AND name = ?2", params![kind.name(), name])?;
+    Ok(rows.first().map_or(Ok(""), |row| row.text(0))?.to_owned())
 }
 
 fn put_members(tx: &mut Tx<'_>, edit: MembersEdit) -> Result<u64, StoreError> {
@@ -231,6 +242,10 @@ fn put_members(tx: &mut Tx<'_>, edit: MembersEdit) -> Result<u64, StoreError> {
     if revision != edit.read_revision {
         return Err(StoreError::Conflict { revision });
     }
+    let by_hand = ["", Origin::Hand.name()];
+    if edit.mailboxes.is_some() && !by_hand.contains(&origin(tx, edit.kind, name)?.as_str()) {
+        return Err(StoreError::Foreign(format!("{kind} {name}")));
+    }
     let policy = edit.policy.map(|policy| must_find(tx, policy)).transpose()?;
     tx.touched.snapshot = true;
     tx.sql.execute(
@@ -238,8 +253,10 @@ fn put_members(tx: &mut Tx<'_>, edit: MembersEdit) -> Result<u64, StoreError> {
          SET rank = excluded.rank, revision = excluded.revision, policy = excluded.policy",
         params![kind, name, edit.rank, revision + 1, policy.as_ref().map(|policy| policy.name.folded())],
     )?;
-    tx.sql.execute("DELETE FROM members WHERE kind = ?1 AND name = ?2", params![kind, name])?;
-    let rows: Vec<Vec<Value>> = edit.mailboxes.iter().map(|mailbox| params![kind, name, mailbox.as_str()].to_vec()).collect();
-    tx.sql.execute_many("INSERT INTO members (kind, name, mailbox) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", &rows)?;
+    if let Some(mailboxes) = edit.mailboxes {
+        tx.sql.execute("DELETE FROM members WHERE kind = ?1 AND name = ?2", params![kind, name])?;
+        let rows: Vec<Vec<Value>> = mailboxes.iter().map(|mailbox| params![kind, name, mailbox.as_str()].to_vec()).collect();
+        tx.sql.execute_many("INSERT INTO members (kind, name, mailbox) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING", &rows)?;
+    }
     Ok(revision + 1)
 }

@@ -18,6 +18,11 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/0002_sqlite.sql"),
         postgres: include_str!("migrations/0002_postgres.sql"),
     },
+    Migration {
+        both: include_str!("migrations/0003_directory_and_retention.sql"),
+        sqlite: include_str!("migrations/0003_sqlite.sql"),
+        postgres: include_str!("migrations/0003_postgres.sql"),
+    },
 ];
 
 /// Under which several processes that start at once queue in PostgreSQL: "pushgate" in ASCII.

@@ -14,6 +14,7 @@ mod audit;
 mod change;
 mod device_acts;
 mod devices;
+mod directory_acts;
 mod error;
 mod flush;
 mod gate;
@@ -21,16 +22,19 @@ mod key;
 mod mailbox_acts;
 mod mailboxes;
 mod migrations;
+mod news;
 mod pending;
 mod place;
 mod policy_acts;
 mod reader;
 mod refresh;
 mod report;
+mod retention;
 mod rows;
 mod shared;
 mod snapshot;
 mod sql;
+pub(crate) mod tls;
 mod tokens;
 mod transaction;
 mod writer;
@@ -48,13 +52,15 @@ pub use alarms::Alarm;
 pub use audit::{AuditFilter, By, Deed, Entry};
 pub use change::DeviceChange;
 pub use devices::{DeviceFilter, DevicePage};
+pub use directory_acts::Taken;
 pub use error::{OpenError, StoreError};
 pub use gate::GATE_RECORD_BYTES;
 pub use mailbox_acts::{DomainPolicy, MailboxEdit, MembersEdit};
+pub use news::{Happened, News};
 pub use pending::Seen;
 pub use report::Health;
 pub use rows::Stored;
-pub use snapshot::{MailboxRecord, MembersKind, Snapshot};
+pub use snapshot::{MailboxRecord, MembersKind, MembersRecord, Origin, Snapshot};
 pub use tokens::{NewToken, Role, Token, TokenUse};
 
 use change::DeviceWrite;
@@ -117,10 +123,12 @@ impl Store {
             inbox: Inbox::default(),
             gate: GateMap::new(),
             alarms: alarms::Alarms::new(),
+            newsroom: news::Newsroom::new(),
             snapshot: ArcSwap::default(),
             key: SealingKey::load_or_create(&settings.key_file)?,
             connected: AtomicBool::new(false),
             flush: settings.flush,
+            audit_keep: settings.audit_keep,
             proved: Mutex::default(),
             proving_key: hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness"),
             proving: Semaphore::new(PROVING),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::alarms::Alarm;
 use super::error::{OpenError, StoreError};
 use super::gate::Key;
+use super::news::Before;
 use super::pending::Queues;
 use super::place::in_one_moment;
 use super::rows::{self, Stored};
@@ -15,7 +16,7 @@ use super::sql::{Sql, SqlError, params};
 use super::transaction::{Touched, Tx};
 use super::writer::Writer;
 use crate::logic::eas::{DeviceId, Mailbox};
-use crate::logic::policy::access::DISCOVERY_S;
+use crate::logic::policy::access::{AccessState, DISCOVERY_S};
 
 /// Devices read at once.
 const PAGE: u64 = 2_000;
@@ -180,7 +181,8 @@ impl Writer {
 
     /// Once a second.
     pub(super) fn poll(&mut self) {
-        let done = self.refresh().map_err(StoreError::from).and_then(|are_waiting| self.decide_some(are_waiting));
+        let done = self.refresh().map_err(StoreError::from);
+        let done = done.and_then(|are_waiting| self.decide_some(are_waiting)).and_then(|()| self.expire_audit());
         if let Err(error) = done {
             tracing::debug!(%error, "looking for changes failed");
             self.look_after_connection();
@@ -237,9 +239,11 @@ fn decide_page(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 fn decide(tx: &mut Tx<'_>, page: Vec<Stored>) -> Result<(), StoreError> {
     let mut changed = Vec::new();
     for mut partnership in page.into_iter().map(|stored| stored.partnership) {
-        let before = (partnership.access_state, partnership.access_why.clone());
+        let (before, why) = (Before::of(&partnership), partnership.access_why.clone());
         tx.decide_by_snapshot(&mut partnership);
-        if before != (partnership.access_state, partnership.access_why.clone()) {
+        if (before.access, &why) != (partnership.access_state, &partnership.access_why) {
+            // Whoever changes the rules knows that devices are decided anew; a device that kept silent for too long is news.
+            tx.touched.news.extend(before.news(&partnership).filter(|_| before.access == AccessState::Discovery));
             changed.push(partnership);
         }
     }

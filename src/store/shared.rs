@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::alarms::Alarms;
 use super::gate::GateMap;
 use super::key::SealingKey;
+use super::news::Newsroom;
 use super::pending::Inbox;
 use super::snapshot::Snapshot;
 
@@ -20,10 +21,13 @@ pub(super) struct Shared {
     pub(super) inbox: Inbox,
     pub(super) gate: GateMap,
     pub(super) alarms: Alarms,
+    pub(super) newsroom: Newsroom,
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) key: SealingKey,
     pub(super) connected: AtomicBool,
     pub(super) flush: Duration,
+    /// `None`: for ever.
+    pub(super) audit_keep: Option<Duration>,
     /// Tokens proved right once, by id: a keyed hash of each, so that only the first use costs the slow one.
     pub(super) proved: Mutex<HashMap<String, hmac::Tag>>,
     pub(super) proving_key: hmac::Key,

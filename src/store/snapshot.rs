@@ -27,10 +27,8 @@ pub struct Snapshot {
     pub rules_revision: u64,
     /// The revision of the choice of a default policy; 0 before anybody made one.
     pub default_revision: u64,
-    /// The revisions of lists and groups, by kind and name.
-    pub members_revisions: HashMap<(MembersKind, String), u64>,
-    /// Their ranks, likewise: smaller counts first.
-    pub members_ranks: HashMap<(MembersKind, String), u32>,
+    /// What else there is to say of lists and groups, by kind and name.
+    pub members: HashMap<(MembersKind, String), MembersRecord>,
     /// Tokens, the revoked ones too.
     pub(super) tokens: BTreeMap<String, Token>,
     pub(super) generation: u64,
@@ -45,6 +43,46 @@ pub struct MailboxRecord {
     pub policy: Option<PolicyName>,
     /// Its switches.
     pub settings: MailboxSettings,
+}
+
+/// What is known of a list or a group beside its policy and who is in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MembersRecord {
+    /// 0 if there is none of that name.
+    pub revision: u64,
+    /// Smaller counts first.
+    pub rank: u32,
+    /// Who says who is in it.
+    pub origin: Origin,
+}
+
+/// Who says who is in a list or a group.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// An administrator.
+    #[default]
+    Hand,
+    /// The directory; see `[directory]`.
+    Directory,
+    /// The directory did, and no longer has it: it has no members, and keeps its policy in case it comes back.
+    Gone,
+}
+
+impl Origin {
+    const ALL: [Origin; 3] = [Origin::Hand, Origin::Directory, Origin::Gone];
+
+    /// As in answers and the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Hand => "hand",
+            Origin::Directory => "directory",
+            Origin::Gone => "gone",
+        }
+    }
+
+    fn read(name: &str) -> Result<Self, SqlError> {
+        Self::ALL.into_iter().find(|origin| origin.name() == name).ok_or_else(|| strange("where a group comes from"))
+    }
 }
 
 /// A list (CSV) or a group.
@@ -76,6 +114,11 @@ impl Snapshot {
     /// What was said of a mailbox; the default if nothing was.
     pub fn mailbox(&self, mailbox: &Mailbox) -> MailboxRecord {
         self.mailboxes.get(mailbox).cloned().unwrap_or_default()
+    }
+
+    /// What is known of a list or a group.
+    pub fn members_record(&self, kind: MembersKind, name: &str) -> MembersRecord {
+        self.members.get(&(kind, name.to_owned())).copied().unwrap_or_default()
     }
 
     /// Reads everything.
@@ -136,17 +179,19 @@ impl Snapshot {
         N: Fn(Option<&str>) -> Result<Option<PolicyName>, SqlError>,
     {
         let mut of: HashMap<(String, String), Vec<Mailbox>> = HashMap::new();
-        for row in sql.query("SELECT kind, name, mailbox FROM members ORDER BY mailbox", &[])? {
+        for row in sql.query("SELECT kind, name, mailbox FROM members", &[])? {
             of.entry((row.text(0)?.to_owned(), row.text(1)?.to_owned())).or_default().push(mailbox(row.text(2)?)?);
         }
         let (mut lists, mut groups) = (Vec::new(), Vec::new());
-        for row in sql.query("SELECT kind, name, policy, revision, rank FROM member_lists ORDER BY rank, name", &[])? {
+        for row in sql.query("SELECT kind, name, policy, revision, rank, origin FROM member_lists ORDER BY rank, name", &[])? {
             let (kind, name) = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
             let kind_of = if kind == "list" { MembersKind::List } else { MembersKind::Group };
-            self.members_revisions.insert((kind_of, name.clone()), row.number(3)?);
             let rank = row.number(4)?.try_into().map_err(|_| strange("a rank"))?;
-            self.members_ranks.insert((kind_of, name.clone()), rank);
-            let mailboxes = of.remove(&(kind, name.clone())).unwrap_or_default();
+            let record = MembersRecord { revision: row.number(3)?, rank, origin: Origin::read(row.text(5)?)? };
+            self.members.insert((kind_of, name.clone()), record);
+            let mut mailboxes = of.remove(&(kind, name.clone())).unwrap_or_default();
+            // Databases have orders of their own.
+            mailboxes.sort_unstable();
             let members = Members { name, policy: named(row.some_text(2)?)?, mailboxes };
             if kind_of == MembersKind::List { lists.push(members) } else { groups.push(members) }
         }

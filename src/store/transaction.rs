@@ -3,6 +3,7 @@
 use super::audit::{self, Entry};
 use super::error::StoreError;
 use super::key::SealingKey;
+use super::news::News;
 use super::rows::{self, Stored};
 use super::snapshot::Snapshot;
 use super::sql::{Sql, SqlError, params};
@@ -26,6 +27,7 @@ pub(super) struct Tx<'a> {
 pub(super) struct Touched {
     pub(super) snapshot: bool,
     pub(super) saved: Vec<Partnership>,
+    pub(super) news: Vec<News>,
     pub(super) removed: Vec<(Mailbox, DeviceId)>,
 }
 

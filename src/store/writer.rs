@@ -34,6 +34,7 @@ pub(super) struct Writer {
     next_flush: Instant,
     next_poll: Instant,
     pub(super) next_discovery: Instant,
+    pub(super) next_expiry: Instant,
     pub(super) said: super::report::Said,
 }
 
@@ -59,6 +60,7 @@ pub(super) fn start(
                 next_flush: now,
                 next_poll: now,
                 next_discovery: now,
+                next_expiry: now,
                 said: Default::default(),
             };
             let result = writer.open();
@@ -196,6 +198,7 @@ impl Writer {
         match done {
             Ok(done) => {
                 self.committed(generation, &touched);
+                shared.newsroom.publish(touched.news);
                 Ok(done)
             }
             Err(StoreError::Unavailable(message)) => {

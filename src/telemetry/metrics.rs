@@ -49,6 +49,46 @@ pub const PINGS_IN_DOUBT: Metric = metric(
     &[],
     "Pings held of which it cannot be said that nothing changed: under a check, or waiting for one or for a turn to Sync.",
 );
+/// The shield.
+pub const SHIELD_ANSWERS_TOTAL: Metric = metric(
+    "pushgate_shield_answers_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Requests answered 401 because the backend had just rejected the same password from the same device.",
+);
+/// The loop breaker.
+pub const LOOPS_SLOWED_TOTAL: Metric = metric(
+    "pushgate_loops_slowed_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("kind", "pings, folder_syncs, syncs; devices that loop while provisioning are in gate_refusals_total")],
+    "Requests of devices that ask the same over and over, answered 503 with Retry-After.",
+);
+/// The heartbeat alert.
+pub const HEARTBEAT_AVERAGE_SECONDS: Metric = metric(
+    "pushgate_heartbeat_average_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "Average of the last ping.hbi_sample_size heartbeats; 0 before the first.",
+);
+/// The same.
+pub const HEARTBEAT_ALERT: Metric = metric(
+    "pushgate_heartbeat_alert",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "1 while that average is at or under ping.hbi_alert_threshold_s: something cuts the devices' connections.",
+);
+/// Reloads.
+pub const RELOADS_TOTAL: Metric = metric(
+    "pushgate_reloads_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "done, refused")],
+    "Times the configuration was read again, by SIGHUP or `pushgate reload`.",
+);
 /// Pings by how they ended.
 pub const PINGS_TOTAL: Metric = metric(
     "pushgate_pings_total",
@@ -111,6 +151,14 @@ pub const HOLD_SECONDS: Metric = metric(
     &[("network", "name of the [[network]] the device is in, or other"), ("outcome", "as in pushgate_pings_total")],
     "Time Pings were held, by network and how they ended.",
 );
+/// Who waits under the rate.
+pub const BACKEND_WAITING: Metric = metric(
+    "pushgate_backend_waiting",
+    Kind::Gauge,
+    Unit::Count,
+    &[],
+    "Requests that wait for their turn at the backend (backend.requests_per_s).",
+);
 /// Requests to backends.
 pub const BACKEND_REQUESTS_TOTAL: Metric = metric(
     "pushgate_backend_requests_total",
@@ -157,7 +205,7 @@ pub const SHED_TOTAL: Metric = metric(
     Kind::Counter,
     Unit::Count,
     &[("limit", "the limit that was reached")],
-    "Connections and Pings turned away because a limit was reached.",
+    "Connections, Pings and requests turned away because a limit was reached.",
 );
 /// Device connections.
 pub const CONNECTIONS: Metric =
@@ -254,6 +302,14 @@ pub const STORE_FLUSH_SECONDS: Metric = metric(
     &[],
     "Time to write what was seen of up to 10,000 devices, in one transaction.",
 );
+/// Mail about devices.
+pub const MAILS_TOTAL: Metric = metric(
+    "pushgate_mails_total",
+    Kind::Counter,
+    Unit::Count,
+    &[("outcome", "sent, retried, failed (given up) or dropped (too many)")],
+    "Mail to administrators and users about devices.",
+);
 /// Failures of the database.
 pub const STORE_ERRORS_TOTAL: Metric = metric(
     "pushgate_store_errors_total",
@@ -280,6 +336,28 @@ pub const STORE_DROPPED_TOTAL: Metric = metric(
 );
 /// Devices known.
 pub const STORE_DEVICES: Metric = metric("pushgate_store_devices", Kind::Gauge, Unit::Count, &[], "Partnerships known.");
+/// Readings of the directory.
+pub const DIRECTORY_READS_TOTAL: Metric = metric(
+    "pushgate_directory_reads_total",
+    Kind::Counter,
+    Unit::Count,
+    &[(
+        "result",
+        "done; failed, with the groups left as they are: unreachable, tls, refused, answer, unsound, late, too_many, empty, store",
+    )],
+    "Readings of groups from the directory, by what came of them.",
+);
+/// Groups of the directory.
+pub const DIRECTORY_GROUPS: Metric =
+    metric("pushgate_directory_groups", Kind::Gauge, Unit::Count, &[], "Groups found by the last reading of the directory that counted.");
+/// When the directory was last read.
+pub const DIRECTORY_READ_TIMESTAMP: Metric = metric(
+    "pushgate_directory_read_timestamp_seconds",
+    Kind::Gauge,
+    Unit::Seconds,
+    &[],
+    "When the last reading of the directory that counted ended, in seconds since 1970.",
+);
 /// What found no room in a lot's inbox.
 pub const INBOX_FULL_TOTAL: Metric = metric(
     "pushgate_inbox_full_total",
@@ -308,6 +386,7 @@ pub const ALL: &[Metric] = &[
     WAKE_SECONDS,
     HEARTBEAT_SECONDS,
     HOLD_SECONDS,
+    BACKEND_WAITING,
     BACKEND_REQUESTS_TOTAL,
     BACKEND_CHECKS_TOTAL,
     CHECK_PAUSE_SECONDS,
@@ -330,7 +409,16 @@ pub const ALL: &[Metric] = &[
     STORE_CONNECTED,
     STORE_DROPPED_TOTAL,
     STORE_DEVICES,
+    DIRECTORY_READS_TOTAL,
+    DIRECTORY_GROUPS,
+    DIRECTORY_READ_TIMESTAMP,
+    MAILS_TOTAL,
     INBOX_FULL_TOTAL,
+    SHIELD_ANSWERS_TOTAL,
+    LOOPS_SLOWED_TOTAL,
+    HEARTBEAT_AVERAGE_SECONDS,
+    HEARTBEAT_ALERT,
+    RELOADS_TOTAL,
     BUILD_INFO,
 ];
 

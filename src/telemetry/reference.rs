@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::metrics::{ALL, Kind};
+use super::process::PROCESS_METRICS;
 
 /// `docs/metrics.md`: every metric with kind, unit, labels and buckets.
 pub fn metrics_reference() -> String {
@@ -26,6 +27,9 @@ pub fn metrics_reference() -> String {
             let bounds: Vec<String> = buckets.iter().map(f64::to_string).collect();
             let _ = write!(out, "\nBuckets: {}\n", bounds.join(", "));
         }
+    }
+    for (name, kind, help) in PROCESS_METRICS {
+        let _ = write!(out, "\n## `{name}`\n\n{help} ({kind})\n");
     }
     out
 }

@@ -10,4 +10,5 @@ mod manners;
 mod policies;
 #[path = "../store_contract/postgres.rs"]
 mod postgres;
+mod readme;
 mod scene;

@@ -1,6 +1,7 @@
 //! A gateway, a shell beside it, and devices.
 
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use crate::postgres;
 pub struct Served {
     folder: TempDir,
     child: Child,
+    https: SocketAddr,
+    certificate: ThrowAway,
 }
 
 /// What a command did.
@@ -28,18 +31,26 @@ pub struct Ran {
     pub err: String,
 }
 
+/// Administrators do not need a backend.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
 /// On SQLite.
 pub fn gateway() -> Served {
-    Served::start("sqlite:store.db")
+    Served::start("sqlite:store.db", NOWHERE)
+}
+
+/// On SQLite, before a backend.
+pub fn gateway_before(backend_url: &str) -> Served {
+    Served::start("sqlite:store.db", backend_url)
 }
 
 /// On PostgreSQL.
 pub fn gateway_on_postgres() -> Served {
-    Served::start(&postgres::new_database())
+    Served::start(&postgres::new_database(), NOWHERE)
 }
 
 impl Served {
-    fn start(store: &str) -> Served {
+    fn start(store: &str, backend_url: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let certificate = ThrowAway::new(&["localhost"]).unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -52,7 +63,7 @@ impl Served {
                 r#"
                 listen.address = ["{https}"]
                 tls = {{ certificate = "certificate.pem", private_key = "key.pem" }}
-                backend.url = ["http://127.0.0.1:9"]
+                backend.url = ["{backend_url}"]
                 mailbox.default_domain = "example.org"
                 internal = {{ address = "{internal}", token_file = "token" }}
                 store = {{ url = "{store}", key_file = "store.key", flush_s = 1 }}
@@ -63,7 +74,8 @@ impl Served {
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = program(folder.path());
         let child = command.arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let served = Served { folder, child };
+        let https = https.parse().unwrap();
+        let served = Served { folder, child, https, certificate };
         let began = Instant::now();
         while served.run("status --json").code != 0 {
             let log = || std::fs::read_to_string(served.folder.path().join("log")).unwrap();
@@ -93,6 +105,67 @@ impl Served {
     /// The same as JSON.
     pub fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.say(&format!("{line} --json"))).unwrap()
+    }
+
+    /// Where devices connect.
+    pub fn https(&self) -> SocketAddr {
+        self.https
+    }
+
+    /// What devices trust.
+    pub fn certificate(&self) -> &ThrowAway {
+        &self.certificate
+    }
+
+    /// What a command line says that a shell runs and that must succeed.
+    pub fn shell(&self, line: &str) -> String {
+        self.run_at_shell(&mut self.at_shell(&["/bin/sh", "-c", line]), "")
+    }
+
+    /// The same on a terminal, where somebody types. What is asked and typed is part of what it says.
+    pub fn on_terminal(&self, line: &str, types: &str) -> String {
+        self.run_at_shell(&mut self.at_shell(&["script", "--quiet", "--return", "--command", line, "/dev/null"]), types)
+    }
+
+    /// A program that finds `pushgate` where it was built, in the folder of the configuration.
+    fn at_shell(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(words[0]);
+        let built = Path::new(env!("CARGO_BIN_EXE_pushgate")).parent().unwrap();
+        let path = format!("{}:{}", built.display(), std::env::var("PATH").unwrap());
+        command.args(&words[1..]).current_dir(self.folder.path()).env("PATH", path);
+        command
+    }
+
+    fn run_at_shell(&self, command: &mut Command, types: &str) -> String {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(types.as_bytes()).unwrap();
+        // A terminal whose other end is closed says so before the answer was read.
+        let output = if types.is_empty() {
+            drop(input);
+            child.wait_with_output().unwrap()
+        } else {
+            let output = child.wait_with_output().unwrap();
+            drop(input);
+            output
+        };
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert!(output.status.success(), "{command:?}\n{out}{err}");
+        out
+    }
+
+    /// Until a command says so: what is seen of devices is written every second.
+    pub fn until_said(&self, line: &str, wanted: &str) {
+        let began = Instant::now();
+        loop {
+            let ran = self.run(line);
+            if ran.code == 0 && ran.out.contains(wanted) {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{line}: {wanted} is not in\n{}{}", ran.out, ran.err);
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// A file beside the configuration.

@@ -3,7 +3,8 @@
 
     PUSHGATE=target/release/pushgate SCHEMATHESIS=…/schemathesis tests/api/check.py [more arguments of schemathesis]
 
-The gateway gets a database, a certificate and a token of its own in a temporary folder. Ends with schemathesis's exit code."""
+The gateway gets a database, a certificate and a token of its own in a temporary folder, and devices that came by (device.py, hooks.py).
+Fails if schemathesis does, or if an operation was never seen to succeed."""
 
 import json
 import os
@@ -14,6 +15,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+
+import device
 
 HERE = pathlib.Path(__file__).parent
 # Bounds of a run: examples of each kind an operation, and seconds in all.
@@ -31,17 +34,21 @@ def main():
 
 
 class Gateway:
-    """A pushgate whose backend is nowhere: nothing here concerns devices' traffic."""
+    """A pushgate in front of a backend that says nothing: devices only come to be known."""
 
     def __init__(self, folder):
         self.folder = folder
+        self.backend = device.Backend()
+        self.devices = free_port()
         self.internal = f"127.0.0.1:{free_port()}"
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
             "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem"))
         (folder / "pushgate.toml").write_text(f"""
-            listen.address = ["127.0.0.1:{free_port()}"]
+            listen.address = ["127.0.0.1:{self.devices}"]
             tls = {{ certificate = "certificate.pem", private_key = "key.pem" }}
-            backend.url = ["http://127.0.0.1:9"]
+            backend.url = ["http://127.0.0.1:{self.backend.server_port}"]
+            provision.devices_max = 10000
+            store.flush_s = 1
             mailbox.default_domain = "example.org"
             internal = {{ address = "{self.internal}", token_file = "token" }}
             log.level = "error"
@@ -65,14 +72,19 @@ class Gateway:
 
     def call(self, method, path, body, **headers):
         headers |= {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"http://{self.internal}{path}", json.dumps(body).encode(), headers, method=method)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://{self.internal}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.read()
 
     def prepare(self):
-        """Something to find, so that not every answer is 404."""
-        for name in ("Strict", "Lax"):
-            self.call("POST", "/v1/policies", {"name": name, "settings": {"device_password_enabled": True}})
+        """Something to find, so that not every answer is 404; the hooks make more."""
+        self.call("POST", "/v1/policies", {"name": "Strict", "settings": {"device_password_enabled": True}})
+        lax = {"device_password_enabled": True, "password_recovery_enabled": True, "allow_non_provisionable_devices": True}
+        self.call("POST", "/v1/policies", {"name": "Lax", "settings": lax})
+        # Of the mailbox itself, so that whatever is made of groups, lists and domains, hew's devices get through.
+        self.call("PATCH", "/v1/mailboxes/hew", {"policy": "Lax"}, **{"If-Match": '"0"'})
+        device.comes(self.devices, "hew", "phone")
         self.call("PUT", "/v1/groups/Sales", {"policy": "Lax", "mailboxes": ["hew", "anna"]}, **{"If-Match": '"0"'})
         self.call("PUT", "/v1/domains/example.org", {"policy": "Strict"})
 
@@ -88,11 +100,29 @@ def schemathesis(gateway):
         "--phases", "examples,coverage,fuzzing", "--request-timeout", "10", "--generation-deterministic", "--continue-on-failure",
         "--no-color", "--warnings", "off",
     ]
-    code = subprocess.run(command + sys.argv[1:], stdin=subprocess.DEVNULL, timeout=SECONDS + 120).returncode
+    seen = gateway.folder / "seen.json"
+    environment = os.environ | {
+        "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "PUSHGATE_INTERNAL": gateway.internal, "PUSHGATE_TOKEN": gateway.token,
+        "PUSHGATE_DEVICES": str(gateway.devices), "PUSHGATE_SEEN": str(seen),
+    }
+    code = subprocess.run(command + sys.argv[1:], stdin=subprocess.DEVNULL, timeout=SECONDS + 120, env=environment).returncode
     if gateway.process.poll() is not None:
         print("pushgate ended by itself")
         return 1
-    return code
+    return max(code, succeeded(gateway, json.loads(seen.read_text())))
+
+
+def succeeded(gateway, seen):
+    """0 if every operation of the document answered 2xx at least once."""
+    document = json.loads(gateway.call("GET", "/openapi.json", None))
+    # The document itself is what schemathesis reads first, and does not ask for again.
+    seen.setdefault("describe", {"200": 1})
+    names = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    never = [name for name in names if not any(status.startswith("2") for status in seen.get(name, {}))]
+    print(f"api: {len(names) - len(never)} of {len(names)} operations were seen to succeed")
+    for name in never:
+        print(f"never seen to succeed: {name}: {seen.get(name, 'not asked')}")
+    return 1 if never else 0
 
 
 def free_port():

@@ -14,4 +14,8 @@ mod hanging_sync;
 mod outside;
 mod ping;
 mod policy;
+#[path = "../store_contract/postgres.rs"]
+#[expect(dead_code, reason = "the contract of the store has more use for it")]
+mod postgres;
 mod scene;
+mod trouble;

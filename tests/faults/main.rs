@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod backend;
+mod descriptors;
 mod devices;
+mod life;
 mod process;
 mod restart;
 mod verdict;

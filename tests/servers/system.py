@@ -115,6 +115,18 @@ class Pushgate:
             raise AssertionError(f"{' '.join(command[1:])}: {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def rest(self, method: str, path: str, body: object = None, if_match: str | None = None) -> tuple[int, dict]:
+        """What an administrator's program asks of the internal address: the code, and the answer or the problem."""
+        connection = http.client.HTTPConnection(self.internal, timeout=30)
+        headers = {"Authorization": f"Bearer {self.token}"} | ({"If-Match": if_match} if if_match else {})
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        answer = response.status, json.loads(response.read() or b"{}")
+        connection.close()
+        return answer
+
     def get(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.internal, timeout=10)
         connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}"})

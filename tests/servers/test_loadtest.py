@@ -1,12 +1,11 @@
 """pushgate-loadtest against the real SOGo: through pushgate, and directly. Mails come by LMTP, as real ones do."""
 
 import json
-import os
-import shutil
 import subprocess
 
 from scene import Scene, figure
 from system import ROOT
+from told import loadtest_program
 
 DEVICES = 15
 # Each holds one of SOGo's four workers when pushgate is not there.
@@ -20,9 +19,7 @@ WAKE_DIRECTLY_MS = 15_000
 class LoadTest(Scene):
     def run_smoke(self, url: str, name: str, *settings: str) -> tuple[int, dict]:
         """The smoke scenario as an operator would run it against his own servers; exit status and report.json."""
-        program = os.environ.get("LOADTEST", str(ROOT / "target/release/pushgate-loadtest"))
-        if not shutil.which(program):
-            raise SystemExit(f"{program} is missing: cargo build --release --workspace, or name another with LOADTEST=…")
+        program = loadtest_program()
         out = self.directory / name
         lmtp = f"{self.servers.address}:{self.servers.lmtp_port}"
         command = [program, "run", str(ROOT / "loadtest/scenarios/smoke.toml"), "--out", str(out)]

@@ -15,7 +15,7 @@ fn why(snapshot: &Snapshot, who: &str) -> (Option<String>, Because) {
 
 fn members(kind: MembersKind, called: &str, rank: u32, policy: &str, who: &[&str]) -> MembersEdit {
     let mailboxes = who.iter().map(|who| mailbox(who)).collect();
-    MembersEdit { kind, name: called.into(), rank, policy: Some(name(policy)), mailboxes, read_revision: 0 }
+    MembersEdit { kind, name: called.into(), rank, policy: Some(name(policy)), mailboxes: Some(mailboxes), read_revision: 0 }
 }
 
 async fn the_most_specific_assignment_wins(database: Database) {

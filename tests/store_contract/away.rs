@@ -19,6 +19,7 @@ fn settings_for(url: String, folder: &std::path::Path) -> config::Store {
         ca: None,
         key_file: folder.join("store.key"),
         flush: Duration::from_millis(100),
+        audit_keep: None,
     }
 }
 

@@ -43,6 +43,7 @@ fn a_full_disk_is_an_error_and_nothing_is_half_saved() {
             ca: None,
             key_file: disk.0.path().join("store.key"),
             flush: std::time::Duration::from_millis(100),
+            audit_keep: None,
         };
         let store = Store::open(&settings).await.unwrap();
         let (hew, kind) = (mailbox("hew"), phone());

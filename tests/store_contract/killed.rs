@@ -28,6 +28,7 @@ fn settings_in(folder: &Path) -> config::Store {
         ca: None,
         key_file: folder.join("store.key"),
         flush: Duration::from_millis(100),
+        audit_keep: None,
     }
 }
 

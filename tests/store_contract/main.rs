@@ -15,6 +15,7 @@ mod migrations;
 mod numbers;
 mod postgres;
 mod processes;
+mod retention;
 mod scene;
 mod secrets;
 mod wipes;

@@ -35,6 +35,7 @@ impl Database {
             ca: None,
             key_file: self.key_file(),
             flush: Duration::from_millis(100),
+            audit_keep: None,
         }
     }
 

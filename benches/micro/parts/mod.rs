@@ -6,6 +6,7 @@
 
 mod crowd;
 mod freshness;
+mod gate;
 mod lot;
 mod query;
 mod record;
@@ -53,5 +54,8 @@ fn again(steps: u64, step: impl FnMut() + 'static) -> Box<dyn Work> {
 
 /// Everything that is measured, in the order of a request's way through the program.
 pub fn all() -> Vec<Part> {
-    [record::parts(), query::parts(), wbxml::parts(), timer::parts(), lot::parts(), freshness::parts()].into_iter().flatten().collect()
+    [record::parts(), query::parts(), gate::parts(), wbxml::parts(), timer::parts(), lot::parts(), freshness::parts()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -156,6 +156,11 @@ impl Fleet {
     fn start_waiting(&mut self) {
         while self.busy < self.order.busy_max {
             let Some(index) = self.waiting.pop_front() else { return };
+            // Some are in the list twice: woken, and failed or let go since. Counting such a device as busy again would never end,
+            // and after a few of them nobody would be let on any more.
+            if matches!(self.members[index].stage, Stage::Busy | Stage::Held) {
+                continue;
+            }
             self.busy += 1;
             self.members[index].stage = Stage::Busy;
             if self.members[index].connection.as_ref().is_some_and(|connection| !connection.is_ended()) {

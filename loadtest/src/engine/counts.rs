@@ -75,8 +75,8 @@ pub struct Tick {
     pub outstanding: usize,
     /// Changes that were asked for and are not sent yet.
     pub to_send: u64,
-    /// Memory of the process that is in RAM.
-    pub rss_bytes: u64,
+    /// Memory of the process, what it shares with others in part.
+    pub pss_bytes: u64,
     pub wakes: u64,
     pub changes: u64,
     pub lost: u64,
@@ -184,7 +184,7 @@ impl Counts {
             held_once: self.held_once.load(Relaxed),
             outstanding: rare.pending.outstanding(),
             to_send: self.to_send.load(Relaxed),
-            rss_bytes: rss(),
+            pss_bytes: pss(),
             wakes: take(&self.wakes),
             changes: take(&self.changes),
             lost,
@@ -282,7 +282,7 @@ impl Tick {
         self.held_once += other.held_once;
         self.outstanding += other.outstanding;
         self.to_send += other.to_send;
-        self.rss_bytes += other.rss_bytes;
+        self.pss_bytes += other.pss_bytes;
         self.corrected_us.extend(&other.corrected_us);
         self.uncorrected_us.extend(&other.uncorrected_us);
         self.carry(other);
@@ -305,9 +305,9 @@ impl Tick {
 }
 
 /// Memory of this process that is in RAM, in bytes; 0 where the system does not say.
-fn rss() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+fn pss() -> u64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
     line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1_024
 }
 

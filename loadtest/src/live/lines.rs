@@ -181,6 +181,7 @@ mod tests {
             expired: 0,
             errors: [("timeout".to_owned(), 1), ("refused".to_owned(), 2)].into(),
             wake_ms: Some(Quantiles { p50: 0.8, p90: 1.0, p99: 4.25, max: 9.0 }),
+            tool_bytes: 0,
             server: Some(Server { rss_bytes: Some(64 << 20), cpu_s: Some(t_s * 0.25), ..Server::default() }),
         }
     }

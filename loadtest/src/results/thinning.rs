@@ -17,6 +17,7 @@ fn join(samples: &[Sample]) -> Sample {
         joined.t_s = sample.t_s;
         joined.seconds += sample.seconds;
         joined.devices = sample.devices;
+        joined.tool_bytes = sample.tool_bytes;
         joined.wakes += sample.wakes;
         joined.changes += sample.changes;
         joined.expired += sample.expired;

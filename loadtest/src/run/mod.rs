@@ -1,8 +1,9 @@
 //! `run`: a scenario from its first device to its report.
 //!
 //! This process conducts: it starts the others (`crews`; each is a `crew`, `line` is what they say), asks them every second what
-//! happened, keeps the `record`, asks the `server`, and makes the events happen.
+//! happened, keeps the `record`, asks the `server`, and makes the events happen (`course`: when which).
 
+mod course;
 mod crew;
 mod crews;
 mod line;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::course::Course;
 pub use self::crew::run as run_crew;
 pub use self::crews::Crews;
 pub use self::line::Task;
@@ -24,7 +26,7 @@ use self::server::Probe;
 use crate::live::Live;
 use crate::report;
 use crate::results::{Ended, Results};
-use crate::scenario::{Event, Happening, Plan};
+use crate::scenario::Plan;
 
 /// `run`
 #[derive(Debug, clap::Args)]
@@ -95,23 +97,24 @@ async fn conduct(plan: &Plan) -> anyhow::Result<Results> {
                 interrupted?;
                 ended = Ended::Interrupted;
             }
-            () = tokio::time::sleep_until((began + course.next_at()).into()) => {
-                if let Some((task, label)) = course.next(began.elapsed()) {
-                    take_sample(&mut crews, &mut probe, &mut record, &mut live, began).await?;
-                    record.mark(began.elapsed(), label);
-                    live.mark(began.elapsed().as_secs_f64(), label);
-                    if let Some(task) = task {
-                        crews.tell(task).await?;
-                    }
-                }
-            }
+            () = tokio::time::sleep_until((began + course.next_at()).into()) => {}
             _ = ticking.tick() => {}
         }
-        let outstanding = take_sample(&mut crews, &mut probe, &mut record, &mut live, began).await?;
-        if ended == Ended::Interrupted || is_quiet && (outstanding == 0 || began.elapsed() >= latest_end(plan)) {
+        let stand = take_sample(&mut crews, &mut probe, &mut record, &mut live, began).await?;
+        course.saw(began.elapsed(), stand.outstanding == 0 && stand.held >= plan.devices.count as u64);
+        while ended == Ended::Completed
+            && let Some((task, label)) = course.next(began.elapsed())
+        {
+            record.mark(began.elapsed(), label);
+            live.mark(began.elapsed().as_secs_f64(), label);
+            if let Some(task) = task {
+                crews.tell(task).await?;
+            }
+        }
+        if ended == Ended::Interrupted || is_quiet && (stand.outstanding == 0 || began.elapsed() >= latest_end(plan)) {
             break;
         }
-        if !is_quiet && began.elapsed() >= duration(plan) {
+        if !is_quiet && (began.elapsed() >= duration(plan) || course.is_over(began.elapsed())) {
             crews.tell(Task::Quiet).await?;
             is_quiet = true;
         }
@@ -122,21 +125,31 @@ async fn conduct(plan: &Plan) -> anyhow::Result<Results> {
     Ok(record.finish(plan, crews.count(), began.elapsed(), ended))
 }
 
-/// Asks everybody; how many changes could have been answered and are not.
+/// How things stand.
+struct Stand {
+    /// Changes that are not sent yet, or could have been answered and are not.
+    outstanding: usize,
+    held: u64,
+}
+
+/// Asks everybody.
 async fn take_sample(
     crews: &mut Crews,
     probe: &mut Option<Probe>,
     record: &mut Record,
     live: &mut Live,
     began: Instant,
-) -> anyhow::Result<usize> {
+) -> anyhow::Result<Stand> {
     let ticks = crews.tell(Task::Tell).await?;
     let server = match probe {
         Some(probe) => Some(probe.ask().await),
         None => None,
     };
-    live.feed(record.add(began.elapsed(), &ticks, server));
-    Ok(ticks.iter().map(|tick| tick.outstanding).sum())
+    let sample = record.add(began.elapsed(), &ticks, server);
+    let outstanding = ticks.iter().map(|tick| tick.outstanding + tick.to_send as usize).sum();
+    let stand = Stand { outstanding, held: sample.devices.held };
+    live.feed(sample);
+    Ok(stand)
 }
 
 fn duration(plan: &Plan) -> Duration {
@@ -146,51 +159,4 @@ fn duration(plan: &Plan) -> Duration {
 /// The moment at which every change that was sent is answered or lost.
 fn latest_end(plan: &Plan) -> Duration {
     duration(plan) + Duration::from_secs_f64(plan.run.lost_after_s) + SETTLE
-}
-
-/// What is still to happen, in the order of time.
-struct Course {
-    ramp_over: Option<Duration>,
-    /// With its moment; the last first.
-    events: Vec<(Duration, Part)>,
-}
-
-/// An event, or what comes before it.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Mail,
-    Event(Event),
-}
-
-impl Course {
-    fn new(plan: &Plan) -> Self {
-        let at = |seconds| Duration::from_secs_f64(seconds);
-        let mails = plan.events.iter().filter(|event| event.mail_before_s > 0.0);
-        let mut events: Vec<(Duration, Part)> = mails.map(|event| (at(event.at_s - event.mail_before_s), Part::Mail)).collect();
-        events.extend(plan.events.iter().map(|event| (at(event.at_s), Part::Event(*event))));
-        events.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
-        Course { ramp_over: Some(plan.ramp_time()), events }
-    }
-
-    fn next_at(&self) -> Duration {
-        let event = self.events.last().map(|&(at, _)| at);
-        // A day from now is never: something else comes first.
-        self.ramp_over.into_iter().chain(event).min().unwrap_or(Duration::from_secs(86_400 * 365))
-    }
-
-    /// What happens now: what the crews are to do, and what it is called.
-    fn next(&mut self, now: Duration) -> Option<(Option<Task>, &'static str)> {
-        if self.ramp_over.is_some_and(|at| at <= now) {
-            self.ramp_over = None;
-            return Some((None, "steady"));
-        }
-        let (_, part) = self.events.pop_if(|(at, _)| *at <= now)?;
-        Some(match part {
-            Part::Mail => (Some(Task::MailAll), "mail"),
-            Part::Event(event) => match event.what {
-                Happening::WakeAll => (Some(Task::wake_all(event.mail_before_s > 0.0, event.fetch_within_s)), "wake all"),
-                Happening::Storm => (Some(Task::Storm(event.within_s)), "storm"),
-            },
-        })
-    }
 }

@@ -65,6 +65,7 @@ impl Record {
         record(&mut latencies, &all.corrected_us);
         record(&mut self.uncorrected, &all.uncorrected_us);
         (sample.devices, sample.wakes, sample.changes, sample.expired) = (all.states, all.wakes, all.changes, all.expired);
+        sample.tool_bytes = all.pss_bytes;
         let totals = &mut self.totals;
         totals.held_once = all.held_once;
         totals.held_max = totals.held_max.max(sample.devices.held);

@@ -32,8 +32,7 @@ pub enum Manner {
 /// `[[events]]`
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// From the beginning.
-    pub at_s: f64,
+    pub when: When,
     pub what: Happening,
     /// A storm: everybody connects again within this.
     pub within_s: f64,
@@ -41,6 +40,16 @@ pub struct Event {
     pub mail_before_s: f64,
     /// A wake of all: from now on woken devices fetch within this, each after a time of its own; 0: at once.
     pub fetch_within_s: f64,
+}
+
+/// When something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// So many seconds from the beginning.
+    At(f64),
+    /// When all devices have been held for so many seconds, every earlier event of this kind being over.
+    Held(f64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,14 +88,22 @@ impl Network {
 
 impl Event {
     pub(super) fn of(mut keys: Keys) -> Option<Event> {
-        let (at_s, what) = (keys.take_positive("at_s"), keys.take("what"));
-        let (at_s, what) = (keys.must("at_s", at_s), keys.must("what", what));
+        let (at_s, held_s, what) = (keys.take_positive("at_s"), keys.take_positive("held_s"), keys.take("what"));
+        let when = match (at_s, held_s) {
+            (Some(at_s), None) => Some(When::At(at_s)),
+            (None, Some(held_s)) => Some(When::Held(held_s)),
+            _ => {
+                keys.problem("at_s", "or held_s: one of them");
+                None
+            }
+        };
+        let what = keys.must("what", what);
         let within_s = keys.take_positive("within_s").unwrap_or(0.0);
         let mail_before_s = keys.take_positive("mail_before_s").unwrap_or(0.0);
-        if at_s.is_some_and(|at_s| mail_before_s >= at_s) {
+        if at_s.or(held_s).is_some_and(|after_s| mail_before_s >= after_s) {
             keys.problem("mail_before_s", "is before the beginning");
         }
         let fetch_within_s = keys.take_positive("fetch_within_s").unwrap_or(0.0);
-        Some(Event { at_s: at_s?, what: what?, within_s, mail_before_s, fetch_within_s })
+        Some(Event { when: when?, what: what?, within_s, mail_before_s, fetch_within_s })
     }
 }

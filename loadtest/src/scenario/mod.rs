@@ -22,7 +22,7 @@ use toml::{Table, Value};
 
 pub use self::changes::{Changes, Notify};
 pub use self::devices::{Devices, Heartbeat, Kind, Mix, WaitsBy, fetches_after};
-pub use self::events::{Event, Happening, Manner, Network};
+pub use self::events::{Event, Happening, Manner, Network, When};
 use self::keys::{Keys, Problems};
 pub use self::target::{Server, Target};
 use self::threshold::Limit;
@@ -60,6 +60,8 @@ pub struct Step {
 pub struct Run {
     /// From the first device to the end.
     pub duration_s: f64,
+    /// The run ends before, when all events are over and all devices have been held again for so many seconds.
+    pub ends_held_s: Option<f64>,
     /// 0: as many as the devices need.
     pub processes: usize,
     /// Where devices connect from; `None`: the system's choice.
@@ -179,10 +181,11 @@ impl Run {
     fn of(mut keys: Keys) -> Option<Run> {
         let duration_s = keys.take_positive("duration_s");
         let duration_s = keys.must("duration_s", duration_s);
+        let ends_held_s = keys.take_positive("ends_held_s");
         let processes = keys.take("processes").unwrap_or(0);
         let sources = keys.take_parsed("sources", str::parse);
         let lost_after_s = keys.take_positive("lost_after_s").unwrap_or(30.0);
-        Some(Run { duration_s: duration_s?, processes, sources, lost_after_s })
+        Some(Run { duration_s: duration_s?, ends_held_s, processes, sources, lost_after_s })
     }
 }
 

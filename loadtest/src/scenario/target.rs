@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
+use anyhow::{Context as _, ensure};
 use pushgate::standin::tls::Trust;
 use serde::{Deserialize, Serialize};
 
@@ -45,29 +46,30 @@ impl Target {
         let insecure = keys.take("insecure").unwrap_or(false);
         let resume = keys.take("resume").unwrap_or(false);
         let url = url?;
-        let (plain, authority) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-            (Some(rest), _) => (false, rest),
-            (_, Some(rest)) => (true, rest),
-            _ => {
-                keys.problem("url", "begins with https:// or http://");
-                return None;
-            }
+        let Some((plain, host, port)) = read(&url) else {
+            keys.problem("url", "begins with https:// or http://");
+            return None;
         };
-        let authority = authority.split('/').next().unwrap_or_default();
-        let (host, port) = split(authority, if plain { 80 } else { 443 });
         if !plain && ca.is_none() && !insecure {
             keys.problem("ca", "or insecure = true: one of them must say whom to believe");
         }
         if let Some(error) = ca.as_ref().and_then(|ca| Trust::from_pem_file(ca).err()) {
             keys.problem("ca", &format!("{error:#}"));
         }
-        let address = (host, port)
-            .to_socket_addrs()
-            .map_err(|error| error.to_string())
-            .and_then(|mut found| found.next().ok_or_else(|| "has no address".to_owned()));
-        let address = address.map_err(|error| keys.problem("url", &format!("{host}: {error}"))).ok()?;
+        let address = resolve(host, port).map_err(|error| keys.problem("url", &error)).ok()?;
         let server_name = server_name.unwrap_or_else(|| host.to_owned());
         Some(Target { address, server_name, plain, ca, insecure, resume, url })
+    }
+
+    /// A server, without a scenario. TLS believes in `ca`, or in anybody.
+    ///
+    /// # Errors
+    /// The URL is none of https:// or http://, has no address, or says nothing of whom to believe.
+    pub fn new(url: &str, ca: Option<PathBuf>, insecure: bool) -> anyhow::Result<Target> {
+        let (plain, host, port) = read(url).context("a URL begins with https:// or http://")?;
+        ensure!(plain || ca.is_some() || insecure, "say --ca FILE or --insecure");
+        let address = resolve(host, port).map_err(anyhow::Error::msg)?;
+        Ok(Target { address, server_name: host.to_owned(), plain, ca, insecure, resume: false, url: url.to_owned() })
     }
 
     /// What a device believes; `None`: it speaks without TLS.
@@ -102,6 +104,22 @@ pub(super) fn token(keys: &mut Keys) -> Option<String> {
         Ok(text.trim().to_owned())
     });
     token.or(from_file)
+}
+
+/// Whether it is without TLS, the host and the port.
+fn read(url: &str) -> Option<(bool, &str, u16)> {
+    let (plain, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return None,
+    };
+    let (host, port) = split(rest.split('/').next().unwrap_or_default(), if plain { 80 } else { 443 });
+    Some((plain, host, port))
+}
+
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
+    let found = (host, port).to_socket_addrs().map_err(|error| format!("{host}: {error}"))?.next();
+    found.ok_or_else(|| format!("{host}: has no address"))
 }
 
 /// Host and port of an authority; an IPv6 address is in brackets.

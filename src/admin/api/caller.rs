@@ -43,7 +43,7 @@ pub(in crate::admin) async fn authenticate(State(internal): State<Arc<Internal>>
     let source = peer.map_or_else(|| "unknown".to_owned(), |ConnectInfo(peer)| peer.ip().to_string());
     let authorization = request.headers().get(header::AUTHORIZATION);
     let known = match authorization {
-        Some(value) => who(value.as_bytes(), &internal.token, &internal.store).await,
+        Some(value) => who(value.as_bytes(), &internal.token.load(), &internal.store).await,
         None => None,
     };
     let Some((name, role)) = known else {

@@ -1,5 +1,6 @@
 //! Devices: `/v1/devices`. One device is `/v1/devices/{mailbox}/{device}`: a device that has two mailboxes has two partnerships.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,9 +12,10 @@ use super::caller::Caller;
 use super::etag::Tagged;
 use super::input::{Json, Path, Query};
 use super::page::{self, Page};
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
+use crate::admin::view::{LoopView, ShieldView, Trouble};
+use crate::config::limits::LISTED_MAX;
 use crate::logic::eas::{DeviceId, DeviceInformation, Mailbox};
 use crate::logic::policy::access::{Access, AccessState};
 use crate::logic::policy::wipe::{Wipe, WipeKind, WipeState};
@@ -72,6 +74,12 @@ pub(crate) struct DeviceView {
     pub(crate) recovery_password_at: Option<Timestamp>,
     /// What it says of itself.
     pub(crate) information: InformationView,
+    /// Passwords of it that the backend has just rejected, answered here until the backend is asked again.
+    #[serde(default)]
+    pub(crate) shields: Vec<ShieldView>,
+    /// What it asks over and over, for which it is slowed.
+    #[serde(default)]
+    pub(crate) loops: Vec<LoopView>,
     /// One more with every change, other than what is merely seen; also the ETag.
     pub(crate) revision: u64,
 }
@@ -168,6 +176,8 @@ pub(super) struct DevicesQuery {
     /// With this in mailbox, id, type, user agent or description, in any case; * is any text.
     #[schemars(length(max = 255))]
     search: Option<String>,
+    /// That ask the same over and over (true), as the asked process sees it; false is as if it were left out.
+    looping: Option<bool>,
     /// What the page before gave as `next`.
     after: Option<String>,
     /// At most so many.
@@ -242,13 +252,25 @@ pub(super) async fn list(
     let (limit, after) = (page::limit(query.limit)?, page::number(query.after.as_deref())?);
     let filter = filter(&internal, query)?;
     let found = internal.store.devices(filter, after.unwrap_or(0), limit).await?;
-    Ok(axum::Json(Page { items: found.devices.iter().map(view).collect(), next: found.next.map(|next| next.to_string()) }))
+    let troubles = Troubles::of(&internal, None);
+    Ok(axum::Json(Page {
+        items: found.devices.iter().map(|stored| view(stored, &troubles)).collect(),
+        next: found.next.map(|next| next.to_string()),
+    }))
 }
 
 pub(super) async fn show(State(internal): State<Arc<Internal>>, place: Place) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.device(&mailbox, &device_id).await?;
-    stored.as_ref().map(tagged).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")))
+    let shown = stored.as_ref().map(|stored| tagged(&internal, stored)).ok_or_else(|| Problem::missing(&format!("device {device_id} of {mailbox}")));
+    shown
+}
+
+/// Devices that are kept from the backend for now, known or not.
+pub(super) async fn troubles(State(internal): State<Arc<Internal>>) -> axum::Json<Vec<Trouble>> {
+    let mut troubles = internal.view.troubles(None);
+    troubles.truncate(LISTED_MAX);
+    axum::Json(troubles)
 }
 
 pub(super) async fn change(
@@ -259,8 +281,7 @@ pub(super) async fn change(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.set_device_access(&caller.by(), &mailbox, &device_id, change.access).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn wipe(
@@ -271,8 +292,7 @@ pub(super) async fn wipe(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.order_wipe(&caller.by(), &mailbox, &device_id, order.kind).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn cancel_wipe(
@@ -282,14 +302,12 @@ pub(super) async fn cancel_wipe(
 ) -> Result<Tagged<DeviceView>, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     let stored = internal.store.cancel_wipe(&caller.by(), &mailbox, &device_id).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
-    Ok(tagged(&stored))
+    Ok(tagged(&internal, &stored))
 }
 
 pub(super) async fn remove(State(internal): State<Arc<Internal>>, caller: Caller, place: Place) -> Result<StatusCode, Problem> {
     let (mailbox, device_id) = meant(&internal, &place)?;
     internal.store.remove_device(&caller.by(), &mailbox, &device_id).await?;
-    internal.acts.look_again(Concern::Device(mailbox, device_id)).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -314,6 +332,7 @@ fn filter(internal: &Internal, query: DevicesQuery) -> Result<DeviceFilter, Prob
         policy: query.policy.map(|name| PolicyName::new(&name)).transpose().map_err(bad_policy)?,
         last_seen_before: page::time(query.last_seen_before.as_deref())?,
         search: page::search(query.search)?,
+        among: query.looping.filter(|only| *only).map(|_| Troubles::of(internal, None).looping()),
     })
 }
 
@@ -322,12 +341,36 @@ fn meant(internal: &Internal, Path((mailbox, device_id)): &Place) -> Result<(Mai
     Ok((internal.mailbox(mailbox)?, device_id))
 }
 
-fn tagged(stored: &Stored) -> Tagged<DeviceView> {
-    Tagged(stored.revision, view(stored))
+/// What is kept from the backend for now, by mailbox and device.
+struct Troubles(HashMap<(String, String), Vec<Trouble>>);
+
+impl Troubles {
+    fn of(internal: &Internal, device: Option<(&Mailbox, &DeviceId)>) -> Self {
+        let mut by_device: HashMap<_, Vec<Trouble>> = HashMap::new();
+        for trouble in internal.view.troubles(device) {
+            if let (Some(mailbox), Some(device_id)) = (trouble.mailbox.clone(), trouble.device_id.clone()) {
+                by_device.entry((mailbox, device_id)).or_default().push(trouble);
+            }
+        }
+        Troubles(by_device)
+    }
+
+    /// Those that ask the same over and over.
+    fn looping(self) -> Vec<(Mailbox, DeviceId)> {
+        let looping = self.0.into_iter().filter(|(_, troubles)| troubles.iter().any(|trouble| trouble.looping.is_some()));
+        // Written by a mailbox and a device id, and read as they were.
+        looping.filter_map(|((mailbox, id), _)| Some((Mailbox::normalise(&mailbox, None, false)?, DeviceId::new(id.as_bytes()).ok()?))).collect()
+    }
 }
 
-fn view(stored: &Stored) -> DeviceView {
+fn tagged(internal: &Internal, stored: &Stored) -> Tagged<DeviceView> {
+    let Partnership { mailbox, device_id, .. } = &stored.partnership;
+    Tagged(stored.revision, view(stored, &Troubles::of(internal, Some((mailbox, device_id)))))
+}
+
+fn view(stored: &Stored, troubles: &Troubles) -> DeviceView {
     let p = &stored.partnership;
+    let troubles: &[Trouble] = troubles.0.get(&(p.mailbox.to_string(), p.device_id.to_string())).map_or(&[], Vec::as_slice);
     DeviceView {
         identity: p.identity(),
         mailbox: p.mailbox.to_string(),
@@ -349,6 +392,8 @@ fn view(stored: &Stored) -> DeviceView {
         recovery_password: p.recovery_password_at.map(|_| MASK.to_owned()),
         recovery_password_at: p.recovery_password_at,
         information: information(&p.information),
+        shields: troubles.iter().filter_map(|trouble| trouble.shield.clone()).collect(),
+        loops: troubles.iter().filter_map(|trouble| trouble.looping.clone()).collect(),
         revision: stored.revision,
     }
 }

@@ -12,7 +12,6 @@ use super::caller::Caller;
 use super::input::{Json, Path, Query};
 use super::page::{self, Page};
 use super::policies;
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 
@@ -66,7 +65,6 @@ pub(super) async fn put(
 ) -> Result<axum::Json<DomainView>, Problem> {
     let policy = policies::name(&change.policy)?;
     internal.store.assign_domain(&caller.by(), (domain.clone(), Some(policy.clone()))).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     Ok(axum::Json(DomainView { domain: domain.trim().to_lowercase(), policy: policy.as_str().to_owned() }))
 }
 
@@ -79,6 +77,5 @@ pub(super) async fn remove(
         return Err(Problem::missing("policy of this domain"));
     }
     internal.store.assign_domain(&caller.by(), (domain, None)).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,6 @@ use super::etag::{IfMatch, Tagged};
 use super::input::{Csv, Json, Path, Query};
 use super::page::{self, Page};
 use super::{csv, policies};
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 use crate::logic::eas::{DeviceId, Mailbox};
@@ -142,7 +141,6 @@ pub(super) async fn change(
     let read = if_match.revision(present.revision)?;
     let edit = MailboxEdit { policy: own_policy(&change)?, settings: changed(present.settings, change)? };
     internal.store.change_mailbox(&caller.by(), mailbox.clone(), read, edit).await?;
-    internal.acts.look_again(Concern::Mailbox(mailbox.clone())).await;
     let shown = view(&internal, &internal.store.snapshot(), &mailbox);
     Ok(Tagged(shown.revision, shown))
 }
@@ -169,7 +167,6 @@ pub(super) async fn import(
         return Err(Problem::unprocessable("Nothing was changed: the file names no mailbox."));
     }
     let mailboxes = internal.store.assign_mailboxes(&caller.by(), assignments).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     Ok(axum::Json(Imported { mailboxes }))
 }
 
@@ -210,15 +207,23 @@ fn device_ids(given: &[String]) -> Result<BTreeSet<DeviceId>, Problem> {
 /// The first `count` mailboxes behind `after` that somebody said something of, or that are on a list or in a group.
 fn said_of(snapshot: &Snapshot, after: &str, search: &str, count: usize) -> BTreeSet<Mailbox> {
     let mut first = BTreeSet::new();
-    let members = snapshot.assigned.lists.iter().chain(&snapshot.assigned.groups).flat_map(|members| &members.mailboxes);
-    for mailbox in snapshot.mailboxes.keys().chain(members) {
-        let is_in = mailbox.as_str() > after && mailbox.as_str().to_lowercase().contains(search);
-        if is_in && (first.len() < count || first.last().is_some_and(|last| mailbox < last)) {
+    let is_meant = |mailbox: &Mailbox| search.is_empty() || mailbox.as_str().to_lowercase().contains(search);
+    for mailbox in snapshot.mailboxes.keys() {
+        let is_in = mailbox.as_str() > after && (first.len() < count || first.last().is_some_and(|last| mailbox < last));
+        if is_in && is_meant(mailbox) {
             first.insert(mailbox.clone());
             if first.len() > count {
                 first.pop_last();
             }
         }
+    }
+    for members in snapshot.assigned.lists.iter().chain(&snapshot.assigned.groups) {
+        // Sorted: the first of each are enough.
+        let start = members.mailboxes.partition_point(|mailbox| mailbox.as_str() <= after);
+        first.extend(members.mailboxes[start..].iter().filter(|mailbox| is_meant(mailbox)).take(count).cloned());
+    }
+    while first.len() > count {
+        first.pop_last();
     }
     first
 }
@@ -256,7 +261,7 @@ fn view(internal: &Internal, snapshot: &Snapshot, mailbox: &Mailbox) -> MailboxV
     let record = snapshot.mailbox(mailbox);
     let (policy, because) = snapshot.policy_of(mailbox);
     let named = |all: &[Members]| {
-        let with = all.iter().filter(|members| members.mailboxes.contains(mailbox));
+        let with = all.iter().filter(|members| members.has(mailbox));
         with.map(|members| members.name.clone()).collect()
     };
     MailboxView {

@@ -14,7 +14,6 @@ use super::input::{Csv, Json, Path, Query};
 use super::mailboxes::said;
 use super::page::{self, Page};
 use super::policies;
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 use crate::logic::policy::PolicyName;
@@ -33,6 +32,9 @@ pub(crate) struct MembersView {
     pub(crate) rank: u32,
     /// How many mailboxes are in it.
     pub(crate) mailboxes: usize,
+    /// Who says who is in it: an administrator (`hand`), the directory, or the directory until it no longer had it (`gone`).
+    #[schemars(extend("enum" = ["hand", "directory", "gone"]))]
+    pub(crate) origin: String,
     /// One more with every change; also the ETag.
     pub(crate) revision: u64,
 }
@@ -95,10 +97,9 @@ pub(super) async fn mailboxes(
     let snapshot = internal.store.snapshot();
     let members = find(&snapshot, kind, &name).ok_or_else(|| missing(kind))?;
     let after = query.after.unwrap_or_default();
-    let mut behind: Vec<&str> =
-        members.mailboxes.iter().map(|mailbox| mailbox.as_str()).filter(|mailbox| *mailbox > after.as_str()).collect();
-    behind.sort_unstable();
-    Ok(axum::Json(page::of_sorted(behind.into_iter().map(str::to_owned), limit, Clone::clone)))
+    let start = members.mailboxes.partition_point(|mailbox| mailbox.as_str() <= after.as_str());
+    let behind = members.mailboxes[start..].iter().map(ToString::to_string);
+    Ok(axum::Json(page::of_sorted(behind, limit, Clone::clone)))
 }
 
 /// Makes one, or changes one.
@@ -136,9 +137,8 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, Problem> {
     let snapshot = internal.store.snapshot();
     let members = find(&snapshot, kind, &name).ok_or_else(|| missing(kind))?;
-    let read = if_match.revision(revision(&snapshot, kind, &members.name))?;
+    let read = if_match.revision(snapshot.members_record(kind, &members.name).revision)?;
     internal.store.remove_members(&caller.by(), kind, &members.name, read).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -151,20 +151,16 @@ async fn save(
     change: MembersChange,
 ) -> Result<Tagged<MembersView>, Problem> {
     let (snapshot, name) = (internal.store.snapshot(), name.trim());
-    let read_revision = if_match.revision(revision(&snapshot, kind, name))?;
+    let read_revision = if_match.revision(snapshot.members_record(kind, name).revision)?;
     let present = find(&snapshot, kind, name);
     let policy = match change.policy {
         Some(policy) => policy.as_deref().map(policies::name).transpose()?,
         None => present.and_then(|members| members.policy.clone()),
     };
-    let mailboxes = match change.mailboxes {
-        Some(names) => names.iter().map(|name| internal.mailbox(name)).collect::<Result<_, _>>()?,
-        None => present.map_or_else(Vec::new, |members| members.mailboxes.clone()),
-    };
-    let rank = change.rank.unwrap_or_else(|| rank(&snapshot, kind, name));
+    let mailboxes = change.mailboxes.map(|names| names.iter().map(|name| internal.mailbox(name)).collect::<Result<_, _>>()).transpose()?;
+    let rank = change.rank.unwrap_or_else(|| snapshot.members_record(kind, name).rank);
     let edit = MembersEdit { kind, name: name.to_owned(), rank, policy, mailboxes, read_revision };
     internal.store.put_members(&caller.by(), edit).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     let snapshot = internal.store.snapshot();
     // Somebody may have removed it already.
     find(&snapshot, kind, name).map(|members| tagged(view(&snapshot, kind, members))).ok_or_else(|| missing(kind))
@@ -185,25 +181,18 @@ fn missing(kind: MembersKind) -> Problem {
     Problem::missing(&format!("{} of this name", kind.name()))
 }
 
-/// 0 if there is none.
-fn revision(snapshot: &Snapshot, kind: MembersKind, name: &str) -> u64 {
-    snapshot.members_revisions.get(&(kind, name.to_owned())).copied().unwrap_or(0)
-}
-
-fn rank(snapshot: &Snapshot, kind: MembersKind, name: &str) -> u32 {
-    snapshot.members_ranks.get(&(kind, name.to_owned())).copied().unwrap_or(0)
-}
-
 fn tagged(view: MembersView) -> Tagged<MembersView> {
     Tagged(view.revision, view)
 }
 
 fn view(snapshot: &Snapshot, kind: MembersKind, members: &Members) -> MembersView {
+    let record = snapshot.members_record(kind, &members.name);
     MembersView {
         name: members.name.clone(),
         policy: members.policy.as_ref().map(PolicyName::as_str).map(str::to_owned),
-        rank: rank(snapshot, kind, &members.name),
+        rank: record.rank,
         mailboxes: members.mailboxes.len(),
-        revision: revision(snapshot, kind, &members.name),
+        origin: record.origin.name().to_owned(),
+        revision: record.revision,
     }
 }

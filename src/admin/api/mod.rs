@@ -1,7 +1,7 @@
 //! What administrators do, over REST: one file each for what they do it to. `operations` lists every path with its role and its shapes:
 //! the router and the OpenAPI document are both made from it.
 //!
-//! Every handler reads what it was given (`input`), acts on the store, tells the data plane, and answers in the types of its file, which
+//! Every handler reads what it was given (`input`), acts on the store, and answers in the types of its file, which
 //! the command line reads as well. Nothing is decided here: `logic::policy` and the store do.
 
 pub(crate) mod audit;
@@ -18,8 +18,9 @@ mod operation;
 mod operations;
 pub(crate) mod page;
 pub(crate) mod policies;
+mod process;
 pub(crate) mod rules;
-mod shape;
+pub(super) mod shape;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;

@@ -8,9 +8,10 @@ use axum::routing::MethodFilter;
 
 use super::operation::{CSV, JSON, Operation, TEXT};
 use super::page::Page;
-use super::{audit, devices, domains, mailboxes, members, policies, rules, shape, tokens};
+use super::{audit, devices, domains, mailboxes, members, policies, process, rules, shape, tokens};
+use crate::admin::life::{Leaving, Reloaded};
 use crate::admin::routes;
-use crate::admin::view::{HeldPings, Readiness, Status, Taken};
+use crate::admin::view::{HeldPings, Readiness, Status, Taken, Trouble};
 use crate::store::MembersKind;
 use crate::store::Role::{Admin, Helpdesk, Viewer};
 
@@ -22,13 +23,23 @@ const DELETE: MethodFilter = MethodFilter::DELETE;
 
 /// All of them.
 pub(in crate::admin) fn all() -> Vec<Operation> {
-    [process(), policies(), devices(), mailboxes(), members(MembersKind::Group), members(MembersKind::List), rules(), people()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        of_the_process(),
+        life(),
+        policies(),
+        devices(),
+        mailboxes(),
+        members(MembersKind::Group),
+        members(MembersKind::List),
+        rules(),
+        people(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-fn process() -> Vec<Operation> {
+fn of_the_process() -> Vec<Operation> {
     let ok = StatusCode::OK;
     vec![
         Operation::new(GET, "/healthz", "isAlive", None, "The process answers.", routes::healthz).gives_as(
@@ -63,6 +74,22 @@ fn process() -> Vec<Operation> {
         Operation::new(POST, "/v1/dovecot", "notifyFromDovecotLua", Viewer, "The same, from Lua, which cannot PUT.", routes::dovecot)
             .takes::<routes::DovecotNotification>()
             .gives_nothing(ok),
+    ]
+}
+
+fn life() -> Vec<Operation> {
+    vec![
+        Operation::new(
+            POST,
+            "/v1/reload",
+            "reload",
+            Admin,
+            "Puts the configuration file, certificates and the token file in force anew; what is held stays.",
+            process::reload,
+        )
+        .gives::<Reloaded>(StatusCode::OK),
+        Operation::new(POST, "/v1/drain", "drain", Admin, "Has the gateway leave in good order.", process::drain)
+            .gives::<Leaving>(StatusCode::ACCEPTED),
     ]
 }
 
@@ -106,6 +133,15 @@ fn devices() -> Vec<Operation> {
         Operation::new(GET, "/v1/devices", "listDevices", Viewer, "Devices, in the order they were first seen.", devices::list)
             .query::<devices::DevicesQuery>()
             .gives::<Page<devices::DeviceView>>(ok),
+        Operation::new(
+            GET,
+            "/v1/troubles",
+            "listTroubles",
+            Viewer,
+            "Devices that are kept from the backend for now: stale passwords, loops; at most 1,000.",
+            devices::troubles,
+        )
+        .gives::<Vec<Trouble>>(ok),
         changed(Operation::new(GET, DEVICE, "showDevice", Viewer, "A device.", devices::show)),
         changed(
             Operation::new(PATCH, DEVICE, "changeDevice", Helpdesk, "Allows, blocks or quarantines a device.", devices::change)

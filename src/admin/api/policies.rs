@@ -13,7 +13,6 @@ use super::caller::Caller;
 use super::etag::{IfMatch, Tagged};
 use super::input::{Json, Path, Query};
 use super::page::{self, Page};
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 use crate::logic::policy::{Changes, Policy, PolicyName, Timestamp};
@@ -137,7 +136,6 @@ pub(super) async fn change(
     let changes = Changes::parse_json(&change.settings)?;
     present.with(&changes, present.changed_at)?;
     let policy = internal.store.change_policy(&caller.by(), present.name.clone(), read, changes).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     Ok(Tagged(policy.revision, view(&internal.store.snapshot(), &policy)))
 }
 
@@ -167,7 +165,6 @@ pub(super) async fn choose_default(
     let read = if_match.revision(internal.store.snapshot().default_revision)?;
     let policy = chosen.policy.as_deref().map(self::name).transpose()?;
     internal.store.choose_default(&caller.by(), policy, read).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     Ok(default_of(&internal.store.snapshot()))
 }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::caller::Caller;
 use super::etag::{IfMatch, Tagged};
 use super::input::Json;
-use crate::admin::acts::Concern;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 use crate::logic::policy::access::{Access, Pattern, Rule, Rules, Trait};
@@ -60,7 +59,6 @@ pub(super) async fn put(
     let rules = Rules { default: wanted.default, rules: wanted.rules.into_iter().map(rule).collect() };
     rules.check().map_err(|error| Problem::unprocessable(format!("Nothing was changed: {error}.")))?;
     internal.store.set_rules(&caller.by(), rules, read).await?;
-    internal.acts.look_again(Concern::Everybody).await;
     Ok(view(&internal.store.snapshot()))
 }
 

@@ -24,12 +24,12 @@ pub(super) fn text(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// A time, UTC, whole seconds.
-pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
+pub(in crate::admin) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time", "examples": ["2026-11-22T20:23:13Z"] })
 }
 
 /// A time that may be missing.
-pub(super) fn some_time(_: &mut SchemaGenerator) -> Schema {
+pub(in crate::admin) fn some_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "format": "date-time", "examples": ["2026-11-22T20:23:13Z"] })
 }
 

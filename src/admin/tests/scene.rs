@@ -10,12 +10,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::admin::{Acts, BoxFuture, Concern, GatewayView, HeldPing, Internal, PingFilter, Plain, Readiness, Status, router, serve, token};
+use crate::admin::{
+    BoxFuture, GatewayView, HeldPing, Internal, Leaving, Life, LoopView, PingFilter, Plain, Readiness, Reloaded, Status, Trouble, router, serve,
+    token,
+};
 use crate::config::Config;
+use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::hold::{MailboxChange, Scope};
+use crate::logic::policy::Timestamp;
 use crate::notify::{ChangeSink, Intake, Overloaded, Source, Supervisor, Woken};
 use crate::store::Store;
 use crate::telemetry;
+use arc_swap::ArcSwap;
 
 /// Records what it is given; can be overloaded, or silent about its count.
 #[derive(Default)]
@@ -72,27 +78,17 @@ impl GatewayView for View {
         Box::pin(async { held })
     }
 
+    /// One that there may be, unless somebody asks for another.
+    fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
+        let (mailbox, device_id) = of.map_or(("looping@example.org".to_owned(), "LOOPS".to_owned()), |(mailbox, id)| (mailbox.to_string(), id.to_string()));
+        let is_looping = device_id.starts_with("LOOP");
+        let looping = is_looping.then(|| LoopView { kind: "syncs".into(), since: Timestamp(0), count: 12, advice: "Look.".into() });
+        vec![Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping }]
+    }
+
     fn ready(&self) -> Readiness {
         let ready = self.ready.load(Ordering::SeqCst);
         Readiness { ready, details: if ready { vec![] } else { vec!["No backend answers.".into()] } }
-    }
-}
-
-/// Remembers whom the data plane was told to look at again.
-#[derive(Default)]
-pub(crate) struct Told(Mutex<Vec<Concern>>);
-
-impl Acts for Told {
-    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
-        self.0.lock().expect("sound").push(concern);
-        Box::pin(async { 1 })
-    }
-}
-
-impl Told {
-    /// Since the last look.
-    pub(crate) fn take(&self) -> Vec<Concern> {
-        std::mem::take(&mut *self.0.lock().expect("sound"))
     }
 }
 
@@ -105,7 +101,19 @@ pub(crate) struct Scene {
     pub(crate) view: Arc<View>,
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) store: Store,
-    pub(crate) acts: Arc<Told>,
+}
+
+/// A process that stays as it is.
+struct Lasting;
+
+impl Life for Lasting {
+    fn drain(&self) -> Leaving {
+        Leaving { held: 0, unready_s: 0, drain_s: 0 }
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Reloaded, Vec<crate::config::Problem>>> {
+        Box::pin(async { Ok(Reloaded::default()) })
+    }
 }
 
 /// A running internal address, configured by `text`.
@@ -120,11 +128,10 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let settings = format!("[store]\nurl = \"sqlite:{0}/store.db\"\nkey_file = \"{0}/store.key\"\nflush_s = 1\n", folder.path().display());
     let settings = Config::parse(&settings, std::iter::empty()).expect("a valid configuration").store;
     let store = Store::open(&settings).await.expect("a store");
-    let acts = Arc::new(Told::default());
     let internal = Internal {
-        token: token.clone(),
+        token: Arc::new(ArcSwap::from_pointee(token.clone())),
         store: store.clone(),
-        acts: acts.clone(),
+        life: Arc::new(Lasting),
         intake: Intake::new(sink.clone(), &config.mailbox, &config.notify, supervisor.clone()),
         view: view.clone(),
         metrics: telemetry::install(),
@@ -133,7 +140,7 @@ pub(crate) async fn internal_address(text: &str) -> Scene {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(serve(listener, Plain, router(internal), std::future::pending()));
-    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view, supervisor, store, acts }
+    Scene { address, token: token.reveal().to_owned(), token_file, _folder: folder, sink, view, supervisor, store }
 }
 
 /// An answer as it came.

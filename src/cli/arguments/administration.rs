@@ -97,6 +97,9 @@ pub struct DeviceList {
     /// With this in mailbox, id, type, user agent or description; * is any text.
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
+    /// That ask the same over and over, such as Provision.
+    #[arg(long)]
+    pub looping: bool,
     /// Where.
     #[command(flatten)]
     pub reach: Reach,

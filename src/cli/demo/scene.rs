@@ -138,6 +138,7 @@ fn config(arguments: &arguments::Demo, cas: &Cas, directory: &Path) -> anyhow::R
         [backend]
         url = ["{}"]
         kind = "sogo"
+        requests_per_s = 100000
         connections_max = 64
         [mailbox]
         default_domain = "{DOMAIN}"

@@ -8,15 +8,21 @@ use std::{io, net::SocketAddr};
 use tokio::net::TcpStream;
 
 use super::sources;
-use crate::admin::view::{BoxFuture, GatewayView, HeldPing, LotStatus, PingFilter, Readiness, Status};
-use crate::admin::{Acts, Concern};
+use crate::admin::view::{
+    BoxFuture, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, Status, Trouble,
+};
+use crate::directory::{self, Directory};
 use crate::gateway::lots::{HeldFilter, Lots};
 use crate::gateway::tls::WireStream;
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{Gateway, Peer, Whom};
+use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::hold::lot::HeldView;
 use crate::logic::hold::{HoldKind, MailboxChange};
+use crate::logic::policy::Timestamp;
+use crate::logic::shield::Shielded;
 use crate::notify::{ChangeSink, Overloaded, Source, Supervisor, Woken};
-use crate::telemetry::metrics::{CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
+use crate::store::{self, Store};
+use crate::telemetry::metrics::{BACKEND_WAITING, CONNECTIONS, PINGS_HELD, PINGS_IN_DOUBT};
 
 /// notify → gateway.
 pub(super) struct Sink(pub(super) Lots);
@@ -24,19 +30,6 @@ pub(super) struct Sink(pub(super) Lots);
 impl ChangeSink for Sink {
     fn changed(&self, _source: Source, changes: Vec<MailboxChange>) -> Result<Woken, Overloaded> {
         self.0.changed(changes).map(Woken::pending).map_err(|_| Overloaded)
-    }
-}
-
-/// admin → gateway: what is held for a device that may no longer wait is answered.
-pub(super) struct LookAgain(pub(super) Arc<Gateway>);
-
-impl Acts for LookAgain {
-    fn look_again(&self, concern: Concern) -> BoxFuture<'_, usize> {
-        match concern {
-            Concern::Device(mailbox, device_id) => Box::pin(async move { usize::from(self.0.look_again(&mailbox, &device_id).await) }),
-            // The store's alarms bring these, from whichever process they come, and at a pace.
-            Concern::Mailbox(_) | Concern::Everybody => Box::pin(async { 0 }),
-        }
     }
 }
 
@@ -62,12 +55,14 @@ impl crate::admin::Acceptor for InternalTls {
 pub(super) struct View {
     gateway: Arc<Gateway>,
     supervisor: Arc<Supervisor>,
+    store: Store,
+    directory: Option<Directory>,
     rate: Arc<Mutex<f64>>,
 }
 
 impl View {
-    pub(super) fn new(gateway: Arc<Gateway>, supervisor: Arc<Supervisor>) -> Self {
-        View { gateway, supervisor, rate: Arc::default() }
+    pub(super) fn new(gateway: Arc<Gateway>, supervisor: Arc<Supervisor>, store: Store, directory: Option<Directory>) -> Self {
+        View { gateway, supervisor, store, directory, rate: Arc::default() }
     }
 
     /// Keeps the wake rate current, once a second, for ever.
@@ -90,7 +85,9 @@ impl GatewayView for View {
     fn refresh_gauges(&self) {
         metrics::gauge!(PINGS_HELD.name).set(self.gateway.lots.held() as f64);
         metrics::gauge!(PINGS_IN_DOUBT.name).set(self.gateway.lots.in_doubt() as f64);
+        metrics::gauge!(BACKEND_WAITING.name).set(self.gateway.backend_waiting() as f64);
         metrics::gauge!(CONNECTIONS.name).set(self.gateway.connections() as f64);
+        self.gateway.refresh_heartbeat_gauges();
     }
 
     fn status(&self) -> Status {
@@ -125,6 +122,7 @@ impl GatewayView for View {
             notifications_total: counter(&lots.0.notifications),
             lots: lot_status,
             sources: sources::source_statuses(&self.supervisor),
+            directory: self.directory.as_ref().map(|directory| directory_status(directory.status())),
             classes: sources::class_statuses(&self.supervisor, self.gateway.config.backend.poll_interval),
         }
     }
@@ -132,6 +130,24 @@ impl GatewayView for View {
     fn pings(&self, filter: PingFilter) -> BoxFuture<'_, Vec<HeldPing>> {
         let filter = HeldFilter { mailbox: filter.mailbox, device: filter.device, limit: filter.limit };
         Box::pin(async move { self.gateway.lots.list(filter).await.into_iter().map(held_ping).collect() })
+    }
+
+    fn troubles(&self, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
+        let mut troubles = shielded(&self.gateway, of);
+        let looping = self.gateway.looping();
+        let of_this = looping.into_iter().filter(|looping| of.is_none_or(|of| of == (&looping.mailbox, &looping.device_id)));
+        troubles.extend(of_this.map(|looping| Trouble {
+            mailbox: Some(looping.mailbox.to_string()),
+            device_id: Some(looping.device_id.to_string()),
+            shield: None,
+            looping: Some(LoopView {
+                kind: looping.kind.name().to_owned(),
+                since: looping.since,
+                count: looping.count,
+                advice: looping.kind.advice().to_owned(),
+            }),
+        }));
+        troubles
     }
 
     fn ready(&self) -> Readiness {
@@ -150,9 +166,45 @@ impl GatewayView for View {
         let lots = &self.gateway.lots;
         let checks_running = self.gateway.checks_running();
         details.extend(sources::backlog(lots.in_doubt(), lots.checks_waiting(), checks_running, &config.backend));
+        details.extend(sources::line(self.gateway.backend_waiting(), config.backend.requests_per_s));
         details.extend(sources::failing_checks(lots.check_pause()));
+        details.extend(self.store.health().trouble());
+        details.extend(self.directory.as_ref().and_then(|directory| directory.status().trouble()));
+        details.extend(self.gateway.heartbeat_alert());
         Readiness { ready, details }
     }
+}
+
+fn directory_status(status: directory::Status) -> DirectoryStatus {
+    DirectoryStatus {
+        read_at: status.read_at,
+        failing_since: status.failing_since,
+        error: status.error,
+        groups: status.groups,
+        mailboxes: status.mailboxes,
+        strangers: status.strangers,
+        skipped: status.skipped,
+    }
+}
+
+/// Times of the shield, which has a clock of its own, as people read them.
+fn shielded(gateway: &Gateway, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble> {
+    let (all, now) = gateway.shielded();
+    let present = store::now();
+    let is_meant =
+        |whom: &Whom| of.is_none_or(|(mailbox, id)| whom.mailbox.as_ref() == Some(mailbox) && whom.device_id.as_ref() == Some(id));
+    let view = |shielded: Shielded<Whom>| Trouble {
+        mailbox: shielded.who.mailbox.map(|mailbox| mailbox.to_string()),
+        device_id: shielded.who.device_id.map(|id| id.to_string()),
+        shield: Some(ShieldView {
+            since: Timestamp(present.0.saturating_sub(now.since(shielded.since).as_secs())),
+            until: present.plus(shielded.until.since(now).as_secs()),
+            rejected: shielded.rejected,
+            spared: shielded.spared,
+        }),
+        looping: None,
+    };
+    all.into_iter().filter(|shielded| is_meant(&shielded.who)).map(view).collect()
 }
 
 fn counter(value: &AtomicU64) -> u64 {

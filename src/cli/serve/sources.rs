@@ -83,6 +83,12 @@ pub(super) fn backlog(in_doubt: usize, checks_waiting: usize, checks_running: us
     checks.into_iter().chain(turns).collect()
 }
 
+/// The line in front of the backend, when it is more than a second long.
+pub(super) fn line(waiting: usize, per_s: u32) -> Option<String> {
+    let sentence = || format!("{waiting} requests wait for the backend; backend.requests_per_s allows {per_s} a second.");
+    (per_s > 0 && waiting > per_s as usize).then(sentence)
+}
+
 /// The backend answers no checks, and is asked one at a time with this pause.
 pub(super) fn failing_checks(pause: Duration) -> Option<String> {
     let sentence = format!("The backend answers no checks; it is asked again every {} s, one check at a time.", pause.as_secs());
@@ -118,6 +124,8 @@ mod tests {
         assert_eq!(backlog(4 + 4 + 20, 4, 4, &config), Vec::<String>::new());
         let told = backlog(5 + 4 + 21, 5, 4, &config);
         assert_eq!(told[0], "5 devices wait for a check; backend.checks_max allows 4 at once.");
+        assert_eq!(line(200, 200), None);
+        assert_eq!(line(201, 200).as_deref(), Some("201 requests wait for the backend; backend.requests_per_s allows 200 a second."));
         assert_eq!(told[1], "21 devices wait to be told to Sync; backend.resolve_per_s allows 20 a second.");
     }
 }

@@ -127,7 +127,12 @@ mod tests {
     fn mailbox(credentials: &Credentials) -> Option<String> {
         let mailbox = config::Mailbox { default_domain: Some("example.org".into()), domains: Vec::new(), lowercase: true };
         let claims = vec!["upn".to_owned(), "email".to_owned()];
-        let auth = config::Auth { verdict_ttl: std::time::Duration::from_secs(900), bearer_claim: claims };
+        let auth = config::Auth {
+            verdict_ttl: std::time::Duration::from_secs(900),
+            bearer_claim: claims,
+            shield_min: std::time::Duration::ZERO,
+            shield_max: std::time::Duration::ZERO,
+        };
         mailbox_of(credentials, &mailbox, &auth).map(|mailbox| mailbox.to_string())
     }
 

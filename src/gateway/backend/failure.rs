@@ -17,8 +17,11 @@ pub enum Failure {
     DeviceStalled,
     /// The device hung up in the middle of its body.
     DeviceHungUp,
-    /// All exchanges are taken and none became free in time.
-    Busy,
+    /// The rate is used up and too many wait already, or all exchanges are taken and none became free in time.
+    Busy {
+        /// Seconds a device is asked to stay away; another number for each.
+        retry_after_s: u32,
+    },
     /// No backend took a connection (refused, unreachable, TLS failed, too slow).
     Unreachable,
     /// A backend took the request and broke off before the head of its answer.
@@ -27,16 +30,13 @@ pub enum Failure {
     NoAnswer,
 }
 
-/// Seconds a device is asked to stay away when we are full: long enough to matter, shorter than a Ping.
-const RETRY_AFTER_S: &str = "30";
-
 impl Failure {
     /// The HTTP status that stands for it.
     pub fn status(self) -> StatusCode {
         match self {
             Failure::BadTarget | Failure::DeviceHungUp => StatusCode::BAD_REQUEST,
             Failure::DeviceStalled => StatusCode::REQUEST_TIMEOUT,
-            Failure::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Unreachable | Failure::BrokenOff => StatusCode::BAD_GATEWAY,
             Failure::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -46,7 +46,7 @@ impl Failure {
         match self {
             Failure::BadTarget => "The request target is not a path.\n",
             Failure::DeviceStalled | Failure::DeviceHungUp => "The request body did not arrive.\n",
-            Failure::Busy => "The mail server is busy. Please try again.\n",
+            Failure::Busy { .. } => "The mail server is busy. Please try again.\n",
             Failure::Unreachable | Failure::BrokenOff => "The mail server cannot be reached.\n",
             Failure::NoAnswer => "The mail server did not answer in time.\n",
         }
@@ -57,8 +57,8 @@ impl Failure {
         let mut response = Response::new(Full::new(Bytes::from_static(self.sentence().as_bytes())).map_err(|never| match never {}).boxed());
         *response.status_mut() = self.status();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        if self == Failure::Busy {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        if let Failure::Busy { retry_after_s } = self {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
         }
         response.extensions_mut().insert(self);
         response

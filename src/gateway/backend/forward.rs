@@ -1,4 +1,4 @@
-//! One exchange: take a turn, choose a backend, send, wait for the head, and let the answer stream.
+//! One exchange: wait in line, take a turn, choose a backend, send, wait for the head, and let the answer stream.
 //!
 //! A request goes out a second time only when the first cannot have had an effect: the connection was never
 //! made, or it was an idle one that closed before hyper sent anything, or it was an idle one that closed without
@@ -56,6 +56,7 @@ impl Backend {
         route: &Route,
     ) -> Result<Response<AnswerBody>, Failure> {
         let request = self.0.request(head, body, route)?;
+        drop(self.0.pace.turn_always(route).await);
         self.0.send_somewhere(request, Vec::new(), route).await
     }
 }
@@ -91,8 +92,10 @@ impl Inner {
         Ok(Request::from_parts(head, RequestBody::new(body, self.body_idle)))
     }
 
-    /// Waits in line, first come first served.
+    /// Waits in line as the rate has it, then for one of the exchanges, first come first served.
     async fn take_turns(&self, route: &Route) -> Result<Vec<OwnedSemaphorePermit>, Failure> {
+        // Given back once the exchange is ours: while a backend stands still nobody is let go that would only pile up here.
+        let _boarding = self.pace.turn(route).await?;
         let is_long = route.answer_timeout.is_some_and(|timeout| timeout > self.answer_timeout);
         let wait = async {
             let mut turns = Vec::with_capacity(3);
@@ -107,7 +110,7 @@ impl Inner {
             turns.push(Arc::clone(&self.turns).acquire_owned().await);
             turns.into_iter().collect::<Result<_, _>>().expect("the semaphores are never closed")
         };
-        timeout(self.answer_timeout, wait).await.map_err(|_| Failure::Busy)
+        timeout(self.answer_timeout, wait).await.map_err(|_| self.pace.busy())
     }
 
     /// Tries backends in their order until one takes the request.

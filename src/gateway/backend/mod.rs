@@ -5,7 +5,7 @@
 //! here reads WBXML beyond a Ping's, and no secret is ever logged, kept or put into an error.
 //!
 //! * `forward`: one exchange, top to bottom, with its retry rules. `headers`: what must not cross.
-//! * `choice`: which backend. `pool`, `connect`: connections to it. `body`: streams with their bounds.
+//! * `pace`: when, and who first. `choice`: which backend. `pool`, `connect`: connections to it. `body`: streams with their bounds.
 //! * `credentials`, `verdict`: whose request is it, and does the backend agree.
 //! * `check`: has anything changed? `presets`: where backends differ.
 
@@ -17,6 +17,7 @@ mod credentials;
 mod failure;
 mod forward;
 mod headers;
+mod pace;
 mod pool;
 mod presets;
 #[cfg(test)]
@@ -41,9 +42,10 @@ pub use failure::Failure;
 pub use verdict::{Refusal, Verdict, Verdicts};
 
 use crate::config;
-use crate::config::BackendKind;
+use crate::config::{BackendKind, Live};
 use crate::logic::eas::Mailbox;
 use connect::Connector;
+use pace::Pace;
 use pool::Member;
 
 /// Whatever went wrong in a body; it ends a connection and is never shown to a device.
@@ -88,10 +90,14 @@ impl Route {
 
 /// All configured backends, their connections and the bound on both; cheap to clone.
 #[derive(Clone)]
-pub struct Backend(Arc<Inner>);
+pub struct Backend(Arc<Live<Inner>>);
+
+/// Backends that can be put in force.
+pub(crate) struct Prepared(Inner);
 
 pub(crate) struct Inner {
     kind: BackendKind,
+    pace: Pace,
     members: Vec<Arc<Member>>,
     connector: Connector,
     /// One permit an exchange, from before the connection until the last byte of the answer. Waiters are served in order.
@@ -111,9 +117,15 @@ pub(crate) struct Inner {
 impl Backend {
     /// Reads the CA file; opens no connection yet.
     pub fn new(config: &config::Backend, limits: &config::Limits) -> Result<Self, SetupError> {
+        Ok(Backend(Arc::new(Live::new(Self::prepare(config, limits)?.0))))
+    }
+
+    /// Backends as configured, to be put in force by [`Backend::replace`]. Reads the CA file.
+    pub(crate) fn prepare(config: &config::Backend, limits: &config::Limits) -> Result<Prepared, SetupError> {
         let members = config.url.iter().map(|url| Member::new(url, config.down, config.connect_timeout).map(Arc::new));
-        Ok(Backend(Arc::new(Inner {
+        Ok(Prepared(Inner {
             kind: config.kind,
+            pace: Pace::new(config.requests_per_s),
             members: members.collect::<Result<_, _>>()?,
             connector: Connector::new(config)?,
             turns: Arc::new(Semaphore::new(config.connections_max)),
@@ -124,12 +136,23 @@ impl Backend {
             answer_timeout: config.answer_timeout,
             body_idle: limits.body_idle,
             started: Instant::now(),
-        })))
+        }))
+    }
+
+    /// From now on these take the requests; what is under way ends where it began.
+    pub(crate) fn replace(&self, Prepared(next): Prepared) {
+        next.requests.store(self.requests_total(), Ordering::Relaxed);
+        self.0.replace(next);
     }
 
     /// Requests sent since the start, checks and questions about credentials included.
     pub fn requests_total(&self) -> u64 {
         self.0.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for their turn under `backend.requests_per_s`.
+    pub fn waiting(&self) -> usize {
+        self.0.pace.waiting()
     }
 
     pub(crate) fn kind(&self) -> BackendKind {

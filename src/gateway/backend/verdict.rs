@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,8 +38,13 @@ pub enum Verdict {
     Accepted,
     /// They are not (401), or the user may not (403, 451, 456, 457): pass the answer on.
     Refused(Arc<Refusal>),
-    /// The backend could not say; the status is the one that stands for its trouble. Forward the request instead.
-    Unknown(StatusCode),
+    /// The backend could not say.
+    Unknown {
+        /// The one that stands for its trouble.
+        status: StatusCode,
+        /// Seconds after which it is worth asking again.
+        retry_after_s: u32,
+    },
 }
 
 /// A backend's refusal, as it came.
@@ -54,6 +59,11 @@ impl Refusal {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The headers of the answer.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The answer for the device.
@@ -78,13 +88,16 @@ struct Inner {
     backend: Backend,
     key: hmac::Key,
     started: Instant,
-    ttl: Duration,
+    /// Of what is remembered from now on.
+    ttl: AtomicU32,
     /// Until when.
     accepted: Cache<Digest, Tenths>,
     refused: Cache<Digest, (Tenths, Arc<Refusal>)>,
     /// Questions under way, at most `VERDICT_QUESTIONS_MAX`.
     asking: Mutex<HashMap<Digest, watch::Receiver<Option<Verdict>>>>,
     question: AtomicU8,
+    /// The backend says 403 to a wrong password.
+    forbids: AtomicBool,
     /// When the last attempt to find out failed, and how.
     proving: tokio::sync::Mutex<Option<(Instant, StatusCode)>>,
 }
@@ -102,11 +115,12 @@ impl Verdicts {
             backend,
             key,
             started: Instant::now(),
-            ttl: auth.verdict_ttl,
+            ttl: AtomicU32::new(tenths(auth.verdict_ttl)),
             accepted: Cache::new(VERDICTS_MAX),
             refused: Cache::new(REFUSALS_MAX),
             asking: Mutex::new(HashMap::new()),
             question: AtomicU8::new(UNPROVED),
+            forbids: AtomicBool::new(false),
             proving: tokio::sync::Mutex::new(None),
         }))
     }
@@ -121,11 +135,11 @@ impl Verdicts {
             return verdict;
         }
         let Some(mut answer) = self.0.join_or_ask(digest, || Question::new(credentials, head, route)) else {
-            return Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE);
+            return self.0.unknown(self.0.backend.busy());
         };
         match answer.wait_for(Option::is_some).await {
-            Ok(verdict) => verdict.clone().unwrap_or(Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE)),
-            Err(_) => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+            Ok(verdict) => verdict.clone().unwrap_or_else(|| self.0.unknown(self.0.backend.busy())),
+            Err(_) => self.0.unknown(self.0.backend.busy()),
         }
     }
 
@@ -137,6 +151,30 @@ impl Verdicts {
     /// Whether they are remembered as right; asks nobody.
     pub fn is_accepted(&self, credentials: &Credentials) -> bool {
         matches!(self.0.remembered(&self.0.digest(credentials)), Some(Verdict::Accepted))
+    }
+
+    /// Whether the backend says with this status that a password is wrong: 401, or 403 where it says that to a wrong one. (Elsewhere 403
+    /// means that a user may not, which no other password changes.)
+    pub(crate) fn is_rejection(&self, status: StatusCode) -> bool {
+        status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN && self.0.forbids.load(Ordering::Relaxed)
+    }
+
+    /// A keyed hash of credentials, for others who remember something of them.
+    pub(crate) fn mark(&self, credentials: &Credentials) -> [u8; 16] {
+        self.0.digest(credentials)
+    }
+
+    /// The same of anything else.
+    pub(crate) fn mark_bytes(&self, bytes: &[u8]) -> [u8; 16] {
+        hmac::sign(&self.0.key, bytes).as_ref().first_chunk().copied().expect("SHA-256 has 32 bytes")
+    }
+
+    /// The configuration changed; with other backends, how they are asked is found out anew.
+    pub(crate) fn reconfigure(&self, auth: &config::Auth, are_backends_new: bool) {
+        self.0.ttl.store(tenths(auth.verdict_ttl), Ordering::Relaxed);
+        if are_backends_new {
+            self.0.question.store(UNPROVED, Ordering::Release);
+        }
     }
 
     #[cfg(test)]
@@ -196,7 +234,7 @@ impl Inner {
     }
 
     fn accept(&self, digest: Digest) {
-        self.accepted.insert(digest, self.now().saturating_add(tenths(self.ttl)));
+        self.accepted.insert(digest, self.now().saturating_add(self.ttl.load(Ordering::Relaxed)));
         self.refused.remove(&digest);
     }
 
@@ -231,8 +269,14 @@ impl Inner {
                 self.accepted.remove(&digest);
                 self.refused.insert(digest, (self.now().saturating_add(tenths(REFUSAL_TTL)), Arc::clone(refusal)));
             }
-            Verdict::Unknown(_) => {}
+            Verdict::Unknown { .. } => {}
         }
+    }
+
+    /// No answer from a backend.
+    fn unknown(&self, failure: Failure) -> Verdict {
+        let retry_after_s = if let Failure::Busy { retry_after_s } = failure { retry_after_s } else { self.backend.later_s() };
+        Verdict::Unknown { status: failure.status(), retry_after_s }
     }
 
     async fn ask(&self, question: Question) -> Verdict {
@@ -245,9 +289,9 @@ impl Inner {
             Ok(_) => match question.settings {
                 Some(uri) => (Method::POST, uri, BackendBody::Replayable(Bytes::from_static(SETTINGS_BODY))),
                 // Not an EAS request, and nothing else would prove anything.
-                None => return Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+                None => return self.unknown(self.backend.busy()),
             },
-            Err(failure) => return Verdict::Unknown(failure),
+            Err(status) => return Verdict::Unknown { status, retry_after_s: self.backend.later_s() },
         };
         let mut headers = question.headers;
         if method == Method::POST {
@@ -258,8 +302,8 @@ impl Inner {
             }
         }
         match self.send(method, uri, headers, body, &question.route).await {
-            Ok(response) => judge(response).await,
-            Err(failure) => Verdict::Unknown(failure.status()),
+            Ok(response) => judge(response, self.backend.later_s()).await,
+            Err(failure) => self.unknown(failure),
         }
     }
 
@@ -294,7 +338,10 @@ impl Inner {
         let uri = presets::options_target(self.backend.kind(), Some(&user));
         let response = self.send(Method::OPTIONS, uri, headers, BackendBody::Empty, &route).await;
         match response.map_err(Failure::status)?.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(OPTIONS),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                self.forbids.store(status == StatusCode::FORBIDDEN, Ordering::Relaxed);
+                Ok(OPTIONS)
+            }
             trouble if trouble.is_server_error() => Err(trouble),
             status => {
                 tracing::info!(%status, "the backend answers OPTIONS to a wrong password: credentials are checked with Settings instead");
@@ -332,7 +379,7 @@ impl Drop for Asked<'_> {
 }
 
 /// 449 asks for a policy, which no backend does before it knows the user.
-async fn judge(response: Response<AnswerBody>) -> Verdict {
+async fn judge(response: Response<AnswerBody>, later_s: u32) -> Verdict {
     match response.status().as_u16() {
         200..=299 | 449 => Verdict::Accepted,
         401 | 403 | 451 | 456 | 457 => {
@@ -346,7 +393,7 @@ async fn judge(response: Response<AnswerBody>) -> Verdict {
                 body: body.unwrap_or_default(),
             }))
         }
-        _ => Verdict::Unknown(response.status()),
+        _ => Verdict::Unknown { status: response.status(), retry_after_s: later_s },
     }
 }
 

@@ -9,8 +9,9 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 
 use super::{Found, Gate, Who, beginning};
+use crate::config::limits::REFUSED_BODY_BYTES_MAX;
 use crate::gateway::backend::Verdict;
-use crate::gateway::body::full;
+use crate::gateway::body::{collect, full};
 use crate::gateway::exchange::{Answer, Eas, Exchange, retry_later, wbxml};
 use crate::logic::eas::Command;
 use crate::logic::policy::gate::{self, Decision};
@@ -18,6 +19,9 @@ use crate::logic::policy::loops::Pace;
 use crate::logic::policy::signal::{Refusal, Signal, signal};
 use crate::store::Seen;
 use crate::telemetry::metrics::GATE_REFUSALS_TOTAL;
+
+/// Without credentials there is nobody to ask about; whoever asks again has them.
+const NOBODY_RETRY_S: u32 = 30;
 
 /// What the gate made of a request.
 pub(crate) enum Passage {
@@ -44,8 +48,7 @@ impl Exchange {
         let Some(who) = eas.who() else { return Passage::Passes(body) };
         let found = gate.find(&who);
         let policy = found.policy(who.mailbox);
-        let known = found.known(policy);
-        let decision = gate::decide(&who.asked(), &known, gate.now());
+        let decision = found.decide(&who, gate.now());
         if decision == Decision::Pass {
             if who.request.command != Command::Ping {
                 gate.loops.passed(who.mailbox, &who.request.device_id);
@@ -65,15 +68,23 @@ impl Exchange {
                     Err(answer) => return Passage::Stopped(*answer),
                 };
                 let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.now(), |steps| *steps);
-                if gate::passes_anyway(refusal, &known, &steps) {
+                if gate::passes_anyway(refusal, &found.known(policy), &steps) {
                     return Passage::Passes(body);
                 }
                 if standing == Standing::Good {
                     gate.meet(&who, &found, refusal);
                 }
+                self.read_past(body).await;
                 Passage::Stopped(gate.refuse(&who, refusal))
             }
         }
+    }
+
+    /// Reads a body that nobody wants, if it is short. Devices send it behind the head: an answer that overtakes it ends the connection,
+    /// and the reset may overtake the answer.
+    async fn read_past(&self, body: Incoming) {
+        // What breaks off, stands still or is long ends the connection after the answer.
+        let _ = collect(body, REFUSED_BODY_BYTES_MAX, self.gateway.config.limits.body_idle).await;
     }
 
     async fn provision(
@@ -99,14 +110,23 @@ impl Exchange {
 
     /// Asks the backend whether the credentials are good, unless that is known.
     pub(super) async fn log_in(&self, head: &request::Parts, eas: &Eas) -> Result<(), Box<Answer>> {
+        if let Some(answer) = self.spare_eas(eas) {
+            return Err(Box::new(answer));
+        }
         let verdict = match &eas.credentials {
             Some(credentials) => self.gateway.verdicts.verdict(credentials, head, &self.route_to(eas)).await,
-            None => Verdict::Unknown(StatusCode::SERVICE_UNAVAILABLE),
+            None => Verdict::Unknown { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: NOBODY_RETRY_S },
         };
         match verdict {
-            Verdict::Accepted => Ok(()),
-            Verdict::Refused(refusal) => Err(Box::new(refusal.response())),
-            Verdict::Unknown(status) => Err(Box::new(retry_later(status, 30))),
+            Verdict::Accepted => {
+                eas.credentials.iter().for_each(|credentials| self.gateway.credentials_accepted(credentials));
+                Ok(())
+            }
+            Verdict::Refused(refusal) => {
+                self.judge_eas(eas, false, (refusal.status(), refusal.headers()));
+                Err(Box::new(refusal.response()))
+            }
+            Verdict::Unknown { status, retry_after_s } => Err(Box::new(retry_later(status, retry_after_s))),
         }
     }
 }

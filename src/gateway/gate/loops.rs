@@ -5,22 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::limits::LOOPING_DEVICES_MAX;
+use crate::gateway::Looping;
 use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::policy::Timestamp;
 use crate::logic::policy::loops::Steps;
-
-/// A device that is slowed down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looping {
-    /// Whose.
-    pub mailbox: Mailbox,
-    /// Which.
-    pub device_id: DeviceId,
-    /// Since when it gets nowhere.
-    pub since: Timestamp,
-    /// Times it was told to provision, or did, since then.
-    pub count: u32,
-}
+use crate::logic::repeats::Kind;
 
 /// Steps by device.
 #[derive(Default)]
@@ -49,7 +38,15 @@ impl Loops {
         let key = (mailbox.clone(), device_id.clone());
         let has_room = all.steps.len() < LOOPING_DEVICES_MAX;
         let done = match all.steps.get_mut(&key) {
-            Some(steps) => take(steps),
+            Some(steps) => {
+                let was_looping = steps.looping_since(now).is_some();
+                let done = take(steps);
+                if !was_looping && steps.looping_since(now).is_some() {
+                    let kind = Kind::Provisioning;
+                    tracing::warn!(%mailbox, device = %device_id, kind = kind.name(), "a device asks the same over and over and is slowed. {}", kind.advice());
+                }
+                done
+            }
             None => {
                 let mut steps = Steps::default();
                 let done = take(&mut steps);
@@ -77,11 +74,10 @@ impl Loops {
         let all = self.lock();
         let looping = all.steps.iter().filter_map(|((mailbox, device_id), steps)| {
             let since = steps.looping_since(now)?;
-            Some(Looping { mailbox: mailbox.clone(), device_id: device_id.clone(), since, count: steps.count })
+            let kind = Kind::Provisioning;
+            Some(Looping { mailbox: mailbox.clone(), device_id: device_id.clone(), kind, since, count: steps.count })
         });
-        let mut looping: Vec<Looping> = looping.collect();
-        looping.sort_by_key(|looping| std::cmp::Reverse(looping.count));
-        looping
+        looping.collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, All> {

@@ -19,14 +19,15 @@ mod recall;
 mod settings;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::HeaderValue;
 
 pub(crate) use self::entrance::Passage;
-pub use self::loops::Looping;
 use self::loops::Loops;
 pub(crate) use self::noting::offer_provision;
 pub(crate) use self::recall::start as start_recalling;
+use super::Looping;
 use crate::logic::eas::{Command, DeviceId, DeviceType, Mailbox, Request, Version};
 use crate::logic::policy::access::{self, AccessState, AccessWhy, MailboxSettings, Traits};
 use crate::logic::policy::gate::{Asked, Decision, Known, decide};
@@ -34,22 +35,25 @@ use crate::logic::policy::{Attempt, Partnership, Prepared, Timestamp};
 use crate::store::{self, DeviceChange, Seen, Snapshot, Store};
 
 /// The gate of a gateway that has policies itself.
-pub(crate) struct Gate {
+pub struct Gate {
     store: Store,
-    devices_max: u32,
+    devices_max: AtomicU32,
     loops: Loops,
 }
 
 /// Who asks, as far as the credentials say, which may be wrong.
 #[derive(Clone, Copy)]
-pub(crate) struct Who<'a> {
-    pub(crate) mailbox: &'a Mailbox,
-    pub(crate) request: &'a Request,
-    pub(crate) user_agent: Option<&'a str>,
+pub struct Who<'a> {
+    /// Whose mailbox.
+    pub mailbox: &'a Mailbox,
+    /// The device, and what it asks.
+    pub request: &'a Request,
+    /// `User-Agent`.
+    pub user_agent: Option<&'a str>,
 }
 
 /// What is known of a device, as of one moment.
-struct Found {
+pub struct Found {
     partnership: Option<Partnership>,
     access: (AccessState, AccessWhy),
     snapshot: Arc<Snapshot>,
@@ -58,6 +62,11 @@ struct Found {
 }
 
 impl Found {
+    /// What is to be done about the request.
+    pub fn decide(&self, who: &Who<'_>, now: Timestamp) -> Decision {
+        decide(&who.asked(), &self.known(self.policy(who.mailbox)), now)
+    }
+
     /// The mailbox's policy.
     fn policy(&self, mailbox: &Mailbox) -> Option<&Prepared> {
         self.snapshot.policy_of(mailbox).0
@@ -90,13 +99,19 @@ impl<'a> Who<'a> {
 }
 
 impl Gate {
-    pub(crate) fn new(store: Store, devices_max: u32) -> Self {
-        Gate { store, devices_max, loops: Loops::default() }
+    /// For mailboxes that may have so many devices each, unless it is said of one.
+    pub fn new(store: Store, devices_max: u32) -> Self {
+        Gate { store, devices_max: AtomicU32::new(devices_max), loops: Loops::default() }
     }
 
-    /// Devices that are told the same over and over, the worst first.
+    /// Devices that are told to provision over and over.
     pub(crate) fn looping(&self) -> Vec<Looping> {
         self.loops.list(store::now())
+    }
+
+    /// The configuration changed.
+    pub(crate) fn allow_devices(&self, devices_max: u32) {
+        self.devices_max.store(devices_max, Ordering::Relaxed);
     }
 
     /// See [`Store::alarm_count`]. To be read before a request is looked at.
@@ -104,7 +119,8 @@ impl Gate {
         self.store.alarm_count()
     }
 
-    fn find(&self, who: &Who<'_>) -> Found {
+    /// Looks it up; never waits.
+    pub fn find(&self, who: &Who<'_>) -> Found {
         let snapshot = self.store.snapshot();
         let Request { device_id, device_type, .. } = who.request;
         match self.store.known(who.mailbox, device_id, device_type) {
@@ -119,14 +135,15 @@ impl Gate {
                     Traits { device_type: device_type.as_str(), user_agent: who.user_agent, undescribed_s: Some(0), ..Traits::default() };
                 let default = MailboxSettings::default();
                 let access = access::decide(settings.unwrap_or(&default), device_id, None, &snapshot.rules, &traits);
-                let devices_max = settings.and_then(|settings| settings.devices_max).unwrap_or(self.devices_max);
+                let devices_max =
+                    settings.and_then(|settings| settings.devices_max).unwrap_or_else(|| self.devices_max.load(Ordering::Relaxed));
                 Found { access, partnership: None, others: self.store.devices_of(who.mailbox), devices_max, snapshot }
             }
         }
     }
 
     /// What the backend's good answer, or a held Ping, shows of a device. The first makes its partnership. Never waits.
-    pub(crate) fn note(&self, who: &Who<'_>, seen: Seen) {
+    pub fn note(&self, who: &Who<'_>, seen: Seen) {
         let Request { device_id, device_type, .. } = who.request;
         if self.store.known(who.mailbox, device_id, device_type).is_none() {
             let beginning = beginning(who, &self.find(who));

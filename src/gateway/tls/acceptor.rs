@@ -22,12 +22,15 @@ use crate::config::Tls;
 /// Shakes hands with devices, with certificates that can be replaced while running.
 pub struct Acceptor {
     config: ArcSwap<ServerConfig>,
-    /// Where the certificates come from; `None` when they were given as text.
-    files: Option<Tls>,
     loaded: Mutex<Loaded>,
 }
 
+/// Certificates that can be put in use.
+pub(crate) struct Prepared(Option<(Tls, Material)>);
+
 struct Loaded {
+    /// Where the certificates come from; `None` when they were given as text.
+    places: Option<Tls>,
     files: Fingerprint,
     client_ca: Fingerprint,
     /// Outlives a new certificate, so that devices can resume their sessions.
@@ -85,18 +88,36 @@ impl Acceptor {
     /// # Errors
     /// A file cannot be used: nothing changes, and the next call looks again.
     pub fn reload(&self) -> Result<bool, CertificateError> {
-        let Some(files) = &self.files else { return Ok(false) };
-        let material = Material::read(files)?;
+        let places = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).places.clone();
+        let Some(places) = places else { return Ok(false) };
+        let prepared = self.prepare(&places)?;
+        self.put(prepared)
+    }
+
+    /// Reads the files of a new configuration, and sees whether they can be used. Nothing changes yet.
+    pub(crate) fn prepare(&self, places: &Tls) -> Result<Prepared, CertificateError> {
+        if self.loaded.lock().unwrap_or_else(PoisonError::into_inner).places.is_none() {
+            return Ok(Prepared(None));
+        }
+        let material = Material::read(places)?;
+        material.server_config(new_ticketer()?)?;
+        Ok(Prepared(Some((places.clone(), material))))
+    }
+
+    /// Puts them in use, if they are news.
+    pub(crate) fn put(&self, Prepared(prepared): Prepared) -> Result<bool, CertificateError> {
+        let Some((places, material)) = prepared else { return Ok(false) };
         let fingerprint = material.fingerprint();
         let client_ca = material.client_ca_fingerprint();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.places = Some(places);
         if fingerprint == loaded.files {
             return Ok(false);
         }
         let ticketer = if client_ca == loaded.client_ca { Arc::clone(&loaded.ticketer) } else { new_ticketer()? };
         let config = material.server_config(Arc::clone(&ticketer))?;
         self.config.store(Arc::new(config));
-        *loaded = Loaded { files: fingerprint, client_ca, ticketer };
+        (loaded.files, loaded.client_ca, loaded.ticketer) = (fingerprint, client_ca, ticketer);
         Ok(true)
     }
 
@@ -158,11 +179,11 @@ impl Acceptor {
         Ok(InMemory(Box::new(Handshake::new(&self.config.load(), Vec::new())?)))
     }
 
-    fn from_material(material: &Material, files: Option<Tls>) -> Result<Self, CertificateError> {
+    fn from_material(material: &Material, places: Option<Tls>) -> Result<Self, CertificateError> {
         let ticketer = new_ticketer()?;
         let config = material.server_config(Arc::clone(&ticketer))?;
-        let loaded = Loaded { files: material.fingerprint(), client_ca: material.client_ca_fingerprint(), ticketer };
-        Ok(Acceptor { config: ArcSwap::from_pointee(config), files, loaded: Mutex::new(loaded) })
+        let loaded = Loaded { places, files: material.fingerprint(), client_ca: material.client_ca_fingerprint(), ticketer };
+        Ok(Acceptor { config: ArcSwap::from_pointee(config), loaded: Mutex::new(loaded) })
     }
 }
 

@@ -23,6 +23,7 @@ mod wire;
 
 #[doc(hidden)]
 pub use acceptor::InMemory;
+pub(crate) use acceptor::Prepared;
 pub use acceptor::{AcceptError, Accepted, Acceptor};
 pub use certificates::CertificateError;
 pub use connector::{ConnectError, connect};

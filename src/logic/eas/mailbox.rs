@@ -29,7 +29,7 @@ impl Naming {
     pub fn mailbox(&self, user: &str) -> Option<Mailbox> {
         let user = user.trim().trim_end_matches('.');
         let (windows, user) = user.split_once('\\').map_or((None, user), |(windows, account)| (Some(windows), account));
-        let windows = windows.filter(|_| !self.domains.is_empty()).map(str::to_lowercase);
+        let windows = windows.filter(|_| !self.domains.is_empty()).map(|windows| windows.trim().to_lowercase());
         let domain = match &windows {
             Some(windows) => {
                 let listed = self.domains.iter().find(|(name, _)| name == windows);
@@ -44,24 +44,26 @@ impl Naming {
 impl Mailbox {
     /// From a name without a Windows domain; see [`Naming::mailbox`].
     pub fn normalise(user: &str, default_domain: Option<&str>, lowercase: bool) -> Option<Self> {
-        let user = user.trim().trim_end_matches('.');
+        // Dots and spaces in any order, so that what is left is the same when it is read again.
+        let user = user.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace());
         let (local, domain) = match user.rsplit_once('@') {
             Some((local, domain)) => (local, Some(domain)),
             None => (user, default_domain),
         };
-        if local.is_empty() || domain == Some("") || user.chars().any(char::is_control) {
+        if local.is_empty() || domain == Some("") || has_control(user) {
             return None;
         }
-        let mut name = String::with_capacity(local.len() + 1 + domain.map_or(0, str::len));
+        // Once for every notification: one allocation, of the right size.
+        let mut name = String::with_capacity(local.len() + domain.map_or(0, |domain| 1 + domain.len()));
         name.push_str(local);
         if let Some(domain) = domain {
             name.push('@');
             name.push_str(domain);
         }
-        if lowercase && name.is_ascii() {
-            name.make_ascii_lowercase();
-        } else if lowercase {
-            name = name.to_lowercase();
+        match lowercase {
+            true if name.is_ascii() => name.make_ascii_lowercase(),
+            true => name = name.to_lowercase(),
+            false => {}
         }
         (name.len() <= MAILBOX_BYTES_MAX && !name.contains('\\')).then(|| Mailbox(name.into()))
     }
@@ -70,6 +72,10 @@ impl Mailbox {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn has_control(user: &str) -> bool {
+    if user.is_ascii() { user.bytes().any(|byte| byte.is_ascii_control()) } else { user.chars().any(char::is_control) }
 }
 
 impl fmt::Display for Mailbox {
@@ -115,7 +121,17 @@ mod tests {
 
     #[test]
     fn every_way_to_write_a_user_is_one_mailbox() {
-        for user in ["EXAMPLE\\hew", "hew", "Hew@example.org", " hew@EXAMPLE.org ", "EXAMPLE\\hew@example.org", "hew@example.org."] {
+        for user in [
+            "EXAMPLE\\hew",
+            "EXAMPLE\\ hew",
+            "EXAMPLE \\hew ",
+            "hew@example.org . .",
+            "hew",
+            "Hew@example.org",
+            " hew@EXAMPLE.org ",
+            "EXAMPLE\\hew@example.org",
+            "hew@example.org.",
+        ] {
             assert_eq!(name(user, Some("Example.org")).as_deref(), Some("hew@example.org"), "{user}");
         }
     }

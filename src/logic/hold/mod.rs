@@ -7,9 +7,10 @@
 //! * [`lot`]: the state machine. * [`slab`]: slots by index and generation. * [`wheel`]: one timer a slot.
 //! * [`registry`]: mailboxes and their devices. * [`folders`]: a device's folders and its freshness in each.
 //! * [`trials`]: how often a backend that fails is asked again.
-//! * [`change`]: what a notification source says. * [`losses`]: and what of it got lost. * [`moment`]: time as an argument. * `guards`: for the simulation.
+//! * [`change`]: what a notification source says. * [`early`]: before its devices are back after a start. * [`losses`]: and what of it got lost. * [`moment`]: time as an argument. * `guards`: for the simulation.
 
 pub mod change;
+pub mod early;
 pub mod folders;
 #[doc(hidden)]
 pub mod guards;

@@ -18,7 +18,7 @@ pub struct Members {
     pub name: String,
     /// The policy its members have; `None` for a group that only exists.
     pub policy: Option<PolicyName>,
-    /// Who is on it.
+    /// Who is on it, sorted.
     pub mailboxes: Vec<Mailbox>,
 }
 
@@ -100,6 +100,18 @@ fn put(mailboxes: &mut HashMap<Mailbox, (PolicyName, Because)>, members: &Member
     let Some(policy) = &members.policy else { return };
     for mailbox in &members.mailboxes {
         mailboxes.insert(mailbox.clone(), (policy.clone(), because.clone()));
+    }
+}
+
+/// Whether a list or a group may be called so: 1 to 64 characters beside spaces around them, no control character, no slash.
+pub fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= 64 && !text.contains(|c: char| c.is_control() || c == '/')
+}
+
+impl Members {
+    /// Whether a mailbox is on it; [`Self::mailboxes`] is sorted.
+    pub fn has(&self, mailbox: &Mailbox) -> bool {
+        self.mailboxes.binary_search(mailbox).is_ok()
     }
 }
 

@@ -167,6 +167,11 @@ impl Device {
         &self.id
     }
 
+    /// What it speaks: what it would like to, until OPTIONS says that the server does not know it.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// Whether it has a connection, as far as it knows.
     pub fn is_connected(&self) -> bool {
         self.stream.is_some()

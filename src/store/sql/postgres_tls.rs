@@ -7,14 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hyper_rustls::ConfigBuilderExt;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
+
+use crate::store::tls;
 
 /// What `store.url` does not say: whom to trust. Cheap to clone.
 #[derive(Clone)]
@@ -32,30 +31,9 @@ pub(super) struct Stream(tokio_rustls::client::TlsStream<Socket>);
 impl Tls {
     /// Trusts the certificates in `ca`, or the system's.
     pub(super) fn new(ca: Option<&Path>) -> Result<Self, String> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS is not available: {error}"))?;
-        let config = match ca {
-            Some(path) => builder.with_root_certificates(roots(path)?).with_no_client_auth(),
-            None => match builder.clone().with_native_roots() {
-                Ok(roots) => roots.with_no_client_auth(),
-                // No server can be verified then; one on this machine needs no TLS.
-                Err(_) => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
-            },
-        };
+        let config = tls::client_config(ca).map_err(|error| format!("store.ca {error}"))?;
         Ok(Tls(TlsConnector::from(Arc::new(config))))
     }
-}
-
-fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let bad = |what: String| format!("store.ca {}: {what}", path.display());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| bad(format!("cannot be read: {error}")))? {
-        let certificate = certificate.map_err(|error| bad(format!("is not PEM: {error}")))?;
-        roots.add(certificate).map_err(|error| bad(format!("holds a certificate that cannot be a CA: {error}")))?;
-    }
-    if roots.is_empty() { Err(bad("holds no certificate".into())) } else { Ok(roots) }
 }
 
 impl MakeTlsConnect<Socket> for Tls {

@@ -81,3 +81,16 @@ async fn a_request_that_is_being_answered_is_finished_before_leaving() {
     line.ends().await;
     soon("the end of the drain", draining).await.unwrap();
 }
+
+#[tokio::test]
+async fn readyz_fails_before_devices_are_turned_away() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).set("drain.unready_s", 2).start().await;
+    let (address, internal) = (gateway.address(), gateway.internal);
+    let draining = tokio::spawn(gateway.drain());
+    let ready = async || Line::plain(internal).await.ask(http("GET", "/readyz")).await.status;
+    until("not ready", async || ready().await == 503).await;
+    assert!(tokio::net::TcpStream::connect(address).await.is_ok(), "devices are taken in all the same");
+    soon("the end of the drain", draining).await.unwrap();
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}

@@ -3,3 +3,4 @@
 mod drain;
 mod internal;
 mod limits;
+mod storms;

@@ -12,9 +12,13 @@ async fn stranger(backend: &Cas, gateway: &Gateway) -> (Phone, FolderId) {
 }
 
 async fn stranger_named(name: &str, backend: &Cas, gateway: &Gateway) -> (Phone, FolderId) {
-    let mut phone = device().named(name).at(gateway);
+    stranger_of("hew", name, backend, gateway).await
+}
+
+async fn stranger_of(user: &str, name: &str, backend: &Cas, gateway: &Gateway) -> (Phone, FolderId) {
+    let mut phone = device().of(user).named(name).at(gateway);
     let direct = std::sync::Arc::new(DeviceOptions::new(backend.address(), None));
-    phone.device = pushgate::standin::device::Device::new(direct, "hew", name);
+    phone.device = pushgate::standin::device::Device::new(direct, user, name);
     phone.synchronise().await;
     let inbox = phone.inbox();
     (phone, inbox)
@@ -175,4 +179,24 @@ async fn a_backend_that_fails_is_asked_by_one_check_at_a_time_until_it_answers()
     // Those whose check failed ask again half a minute later, the others at once.
     until("checked", async || pings().await.iter().filter(|ping| ping.phase == "parked").count() >= 2).await;
     assert_eq!(pings().await.len(), 6);
+}
+
+#[tokio::test]
+async fn a_device_that_comes_back_after_a_change_does_not_wait_for_its_turn() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).set("backend.resolve_per_s", 1).start().await;
+    // Turns are taken for a minute to come.
+    let mut crowd = Vec::new();
+    for number in 0..60 {
+        let (mut phone, inbox) = stranger_named(&format!("Crowd{number}"), &backend, &gateway).await;
+        phone.ping(Some(600), Some(&[inbox])).await;
+        crowd.push(phone);
+    }
+    until("most of them wait", async || gateway.status().await.in_doubt >= 50).await;
+    let (mut phone, inbox) = stranger_of("ada", "Phone1", &backend, &gateway).await;
+    // Nobody is there to be told.
+    assert_eq!(gateway.notify(mailbox("ada").folder("INBOX")).await.woken, Some(0));
+    phone.ping(Some(600), Some(std::slice::from_ref(&inbox))).await;
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(20), phone.answer()).await;
+    assert_eq!(answer.expect("long before its turn"), PingAnswer::Changes(vec![inbox]));
 }

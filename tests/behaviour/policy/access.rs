@@ -5,7 +5,7 @@ use pushgate::logic::policy::access::{Access, AccessState, MailboxSettings, Rule
 use pushgate::store::MailboxEdit;
 
 use super::scene::{Administrates, Obedient, Told, anna, commands, mailbox};
-use crate::scene::{Gateway, backend, device, gateway, until};
+use crate::scene::{Gateway, backend, device, eas, gateway, until};
 
 async fn quarantines_strangers(gateway: &Gateway) {
     gateway.store().set_rules(&anna(), Rules { rules: Vec::new(), default: Access::Quarantine }, 0).await.unwrap();
@@ -43,6 +43,25 @@ async fn a_new_device_in_quarantine_is_known_and_waits_for_somebody() {
     gateway.sets_access("Phone1", Some(Access::Allow)).await;
     phone.synchronise().await;
     phone.hold(&gateway).await;
+}
+
+/// Devices send head and body apart; what is refused by its head must not cost the connection.
+#[tokio::test]
+async fn a_refused_device_keeps_its_connection() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    quarantines_strangers(&gateway).await;
+    let mut line = gateway.line().await;
+    let asks = eas("FolderSync").body(b"\x03\x01\x6A\x00\x00\x07\x56\x52\x030\x00\x01\x01".to_vec());
+    for _ in 0..3 {
+        line.send(asks.head()).await;
+        until("it met", async || gateway.partnership("Raw1").await.is_some()).await;
+        line.send(asks.bytes()[asks.head().len()..].to_vec()).await;
+        let answer = line.answer().await;
+        assert_eq!((answer.status, answer.header("connection")), (200, None));
+        gateway.store().remove_device(&anna(), &mailbox("hew"), &super::scene::id("Raw1")).await.unwrap();
+    }
+    assert_eq!(commands(&backend), 0);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use pushgate::logic::wbxml::{PAGES, Tag, Writer, air_sync_base, document_library
 use pushgate::standin::device::DeviceError;
 
 use super::scene::{Administrates, Obedient, PASSWORD, settled_phone};
-use crate::scene::{Phone, backend, gateway};
+use crate::scene::{Phone, RawRequest, Reply, backend, eas, gateway, raw_backend};
 
 fn tag(page: u8, name: &str) -> Tag {
     Tag { page, token: PAGES[usize::from(page)].tokens().find(|(_, known)| *known == name).unwrap().0 }
@@ -59,4 +59,44 @@ async fn a_search_on_a_file_share_that_is_forbidden_ends_here() {
     writer.end().end().end().end();
     assert!(xml(&mut phone, Command::Search, writer.finish()).await.contains("<Status>13</Status>"));
     assert_eq!(backend.count(Command::Search), 0);
+}
+
+/// A backend that does not say how long its answer is: hew's phone, which knows no policies, asks for an attachment.
+async fn unsized_attachment(bytes: usize, bytes_max: usize) -> (u16, std::io::Result<usize>) {
+    let script = move |request: &RawRequest| {
+        let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        if request.line().contains("Cmd=GetAttachment") {
+            for piece in vec![b'x'; bytes].chunks(10_000) {
+                answer.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+                answer.extend_from_slice(piece);
+                answer.extend_from_slice(b"\r\n");
+            }
+        }
+        answer.extend_from_slice(b"0\r\n\r\n");
+        Reply::Send(answer)
+    };
+    let backend = raw_backend(script).await;
+    let gateway = gateway().behind(backend.url()).start().await;
+    let bytes_max = bytes_max.to_string();
+    gateway.has_policy(&[("allow_non_provisionable_devices", "true"), ("max_attachment_size_bytes", &bytes_max)]).await;
+    let mut line = gateway.line().await;
+    line.send(eas("GetAttachment&AttachmentName=5:17:0").version("12.1")).await;
+    match line.try_answer(false).await {
+        Ok(answer) => (answer.status, Ok(answer.body.len())),
+        Err(error) => (200, Err(error)),
+    }
+}
+
+#[tokio::test]
+async fn an_attachment_of_unsaid_length_is_refused_or_cut_off() {
+    let (status, length) = unsized_attachment(100_000, 100_000).await;
+    assert_eq!((status, length.unwrap()), (200, 100_000), "as large as it may be");
+    assert_eq!(unsized_attachment(100_001, 100_000).await.0, 403);
+    assert_eq!(unsized_attachment(5_000_000, 100_000).await.0, 403);
+    // Too large to be kept until its end is known: it breaks off, and is never whole.
+    let (status, length) = unsized_attachment(4_000_000, 3_000_000).await;
+    assert_eq!(status, 200);
+    assert!(length.is_err(), "{length:?}");
+    let (status, length) = unsized_attachment(2_900_000, 3_000_000).await;
+    assert_eq!((status, length.unwrap()), (200, 2_900_000));
 }

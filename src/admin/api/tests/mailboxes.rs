@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{at, device, errors, policy};
-use crate::admin::Concern;
 use crate::admin::tests::scene::{Answer, Scene, internal_address};
+use crate::logic::directory::members::Group;
 use crate::logic::eas::{Mailbox, Version};
 
 async fn csv(scene: &Scene, method: &str, path: &str, headers: &str, text: &str) -> Answer {
@@ -24,7 +24,6 @@ async fn a_mailbox_is_switched_and_its_devices_with_it() {
     assert_eq!((nothing.header("etag"), &nothing.json()["devices"]), (Some("\"0\""), &json!(1)));
     let off = scene.ask("PATCH", "/v1/mailboxes/hew", &at(0), "{\"active_sync_enabled\":false}").await;
     assert_eq!((off.status, off.header("etag")), (200, Some("\"1\"")));
-    assert_eq!(scene.acts.take(), [Concern::Mailbox(Mailbox::normalise("hew", None, true).expect("a mailbox"))]);
     assert_eq!(scene.request("GET", "/v1/devices/hew/abc", "").await.json()["access_state"], "blocked");
     let ids = json!({ "active_sync_enabled": true, "allowed_device_ids": ["ABC", "abc"], "devices_max": 3 }).to_string();
     let on = scene.ask("PATCH", "/v1/mailboxes/hew", &at(1), &ids).await.json();
@@ -126,4 +125,26 @@ async fn groups_and_domains_are_read_changed_and_removed() {
     assert_eq!(domains["items"], json!([{ "domain": "example.org", "policy": "Strict" }]));
     assert_eq!(scene.ask("DELETE", "/v1/domains/example.org", "", "").await.status, 204);
     assert_eq!(scene.ask("DELETE", "/v1/domains/example.org", "", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_group_of_the_directory_gets_its_policy_here_and_its_members_there() {
+    let scene = internal_address("").await;
+    policy(&scene, "Strict").await;
+    let hew = Mailbox::normalise("hew", None, true).expect("a mailbox");
+    let by = crate::store::By { actor: "the directory".into(), source: "ldap.example.org".into() };
+    let found = Group { name: "Sales".into(), mailboxes: [hew].into() };
+    scene.store.take_groups(&by, vec![found]).await.expect("taken");
+    let shown = scene.request("GET", "/v1/groups/Sales", "").await.json();
+    assert_eq!((&shown["origin"], &shown["mailboxes"]), (&json!("directory"), &json!(1)));
+    let changed = scene.ask("PUT", "/v1/groups/Sales", &at(1), "{\"policy\":\"Strict\"}").await;
+    assert_eq!((changed.status, &changed.json()["policy"]), (200, &json!("Strict")));
+    assert_eq!(why(&scene, "hew").await.0, json!("Strict"));
+    let refused = scene.ask("PUT", "/v1/groups/Sales", &at(2), "{\"mailboxes\":[]}").await;
+    assert!(refused.status == 409 && refused.problem().contains("comes from the directory"), "{}", refused.body);
+    assert_eq!(csv(&scene, "PUT", "/v1/groups/Sales/mailboxes", &at(2), "anna\n").await.status, 409);
+    assert_eq!(scene.ask("DELETE", "/v1/groups/Sales", &at(2), "").await.status, 409);
+    scene.store.take_groups(&by, Vec::new()).await.expect("taken");
+    assert_eq!(scene.request("GET", "/v1/groups/Sales", "").await.json()["origin"], "gone");
+    assert_eq!(scene.ask("DELETE", "/v1/groups/Sales", &at(3), "").await.status, 204);
 }

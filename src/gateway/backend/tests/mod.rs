@@ -6,6 +6,7 @@
 mod checks;
 mod failures;
 mod forwarding;
+mod pacing;
 mod streams;
 mod tls;
 mod verdicts;

@@ -44,7 +44,10 @@ impl Knowing {
     }
 
     fn verdicts(&self, ttl: Duration) -> Verdicts {
-        Verdicts::new(backend(&[&self.cas], |_| ()), &Auth { verdict_ttl: ttl, bearer_claim: Vec::new() })
+        Verdicts::new(
+            backend(&[&self.cas], |_| ()),
+            &Auth { verdict_ttl: ttl, bearer_claim: Vec::new(), shield_min: Duration::ZERO, shield_max: Duration::ZERO },
+        )
     }
 
     fn asked(&self) -> Vec<String> {
@@ -64,7 +67,7 @@ async fn ask(verdicts: &Verdicts, password: &str) -> u16 {
     match verdicts.verdict(&credentials(password), &head("POST", PING), &route()).await {
         Verdict::Accepted => 200,
         Verdict::Refused(refusal) => refusal.status().as_u16(),
-        Verdict::Unknown(_) => 0,
+        Verdict::Unknown { .. } => 0,
     }
 }
 
@@ -186,9 +189,12 @@ async fn a_backend_in_trouble_decides_nothing_and_nothing_is_remembered() {
 #[tokio::test]
 async fn a_dead_backend_is_unknown_as_a_502() {
     let cas = Cas { url: "http://127.0.0.1:1".into(), accepted: Arc::default() };
-    let verdicts = Verdicts::new(backend(&[&cas], |_| ()), &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() });
+    let verdicts = Verdicts::new(
+        backend(&[&cas], |_| ()),
+        &Auth { verdict_ttl: LONG, bearer_claim: Vec::new(), shield_min: Duration::ZERO, shield_max: Duration::ZERO },
+    );
     let verdict = verdicts.verdict(&credentials("right"), &head("POST", PING), &route()).await;
-    assert!(matches!(verdict, Verdict::Unknown(status) if status == 502), "{verdict:?}");
+    assert!(matches!(verdict, Verdict::Unknown { status, .. } if status == 502), "{verdict:?}");
 }
 
 #[tokio::test]
@@ -198,7 +204,10 @@ async fn guesses_do_not_pile_up() {
         std::future::pending().await
     })
     .await;
-    let verdicts = Verdicts::new(backend(&[&silent], |_| ()), &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() });
+    let verdicts = Verdicts::new(
+        backend(&[&silent], |_| ()),
+        &Auth { verdict_ttl: LONG, bearer_claim: Vec::new(), shield_min: Duration::ZERO, shield_max: Duration::ZERO },
+    );
     for number in 0..crate::config::limits::VERDICT_QUESTIONS_MAX {
         let (credentials, head, route) = (credentials(&number.to_string()), head("POST", PING), route());
         let mut question = std::pin::pin!(verdicts.verdict(&credentials, &head, &route));
@@ -218,7 +227,10 @@ async fn a_silent_backend_keeps_all_who_ask_waiting_only_once() {
     })
     .await;
     let backend = backend(&[&silent], |config| config.backend.answer_timeout = Duration::from_millis(100));
-    let verdicts = Verdicts::new(backend, &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() });
+    let verdicts = Verdicts::new(
+        backend,
+        &Auth { verdict_ttl: LONG, bearer_claim: Vec::new(), shield_min: Duration::ZERO, shield_max: Duration::ZERO },
+    );
     let asked = std::time::Instant::now();
     let tasks: Vec<_> = (0..20)
         .map(|number| {
@@ -236,7 +248,10 @@ async fn a_silent_backend_keeps_all_who_ask_waiting_only_once() {
 fn a_remembered_verdict_is_small() {
     let verdicts = || {
         let cas = Cas { url: "http://127.0.0.1:1".into(), accepted: Arc::default() };
-        Verdicts::new(backend(&[&cas], |_| ()), &Auth { verdict_ttl: LONG, bearer_claim: Vec::new() })
+        Verdicts::new(
+            backend(&[&cas], |_| ()),
+            &Auth { verdict_ttl: LONG, bearer_claim: Vec::new(), shield_min: Duration::ZERO, shield_max: Duration::ZERO },
+        )
     };
     // Other tests allocate meanwhile: the median of several rounds is not theirs.
     let mut rounds: Vec<isize> = (0..7)

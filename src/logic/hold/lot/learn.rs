@@ -1,6 +1,6 @@
 //! What sources report and passing traffic teaches.
 
-use super::{Awaits, Lot, Outcome};
+use super::{Awaits, Lot, LotOptions, Outcome};
 use crate::logic::eas::FolderId;
 use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::hold::change::{MailboxChange, Scope};
@@ -127,6 +127,17 @@ impl<C> Lot<C> {
         if self.options.guards.full_inbox {
             self.last_number = self.last_number.max(number);
             self.set_coverage(Coverage { epoch: number, ..self.options.coverage }, now);
+        }
+    }
+
+    /// The configuration changed. What is held stays as it was decided; what the sources cover stays, but for how often the backend is
+    /// asked instead.
+    pub fn set_options(&mut self, options: LotOptions, now: Moment) {
+        let (poll, settle) = (options.coverage.poll, options.coverage.settle);
+        let coverage = self.options.coverage;
+        self.options = LotOptions { coverage, ..options };
+        if (poll, settle) != (coverage.poll, coverage.settle) {
+            self.set_coverage(Coverage { poll, settle, ..coverage }, now);
         }
     }
 

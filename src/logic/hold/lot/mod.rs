@@ -180,6 +180,11 @@ impl<C> Lot<C> {
         self.slots.pages()
     }
 
+    /// Whether what is held in this slot is in doubt: it waits for a check, or for its turn to be told to Sync.
+    pub fn is_in_doubt(&self, slot: SlotKey) -> bool {
+        self.slots.get(slot).is_some_and(|s| s.held.is_some() && s.awaits.is_doubt())
+    }
+
     /// Whether a Ping is held in this slot.
     pub fn is_held(&self, slot: SlotKey) -> bool {
         self.slots.get(slot).is_some_and(|s| s.held.is_some())

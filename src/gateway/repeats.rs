@@ -1,0 +1,182 @@
+//! Devices that ask the same over and over (`logic::repeats`): counted as requests pass, slowed with 503, named once an episode.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
+
+use super::Gateway;
+use super::exchange::{Answer, Eas, Exchange, retry_later};
+use crate::config::limits::{PING_ROWS, REPEATING_DEVICES_MAX};
+use crate::logic::eas::folder_sync::FolderSyncRequest;
+use crate::logic::eas::sync::SyncRequest;
+use crate::logic::eas::{Command, DeviceId, Mailbox};
+use crate::logic::policy::Timestamp;
+use crate::logic::repeats::{Kind, PINGS_AGAIN_MAX, Pace, Repeats, Row, Step};
+use crate::store;
+use crate::telemetry::metrics::LOOPS_SLOWED_TOTAL;
+
+/// How often those that are over are let go.
+const SWEPT_EVERY_S: u64 = 60;
+
+/// A device that is slowed down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looping {
+    /// Whose.
+    pub mailbox: Mailbox,
+    /// Which.
+    pub device_id: DeviceId,
+    /// What it repeats.
+    pub kind: Kind,
+    /// Since when it gets nowhere.
+    pub since: Timestamp,
+    /// How often it asked since then.
+    pub count: u32,
+}
+
+/// See the module.
+pub(super) struct Repeating {
+    /// Pings in a row. A device shares its place with others, which costs a row at worst.
+    rows: Box<[AtomicU64]>,
+    hasher: RandomState,
+    all: Mutex<All>,
+    /// Devices slowed, as of the last sweep and those since: only then does every Ping look.
+    slowed: AtomicUsize,
+}
+
+#[derive(Default)]
+struct All {
+    of: HashMap<(Mailbox, DeviceId), Repeats>,
+    swept_at: Timestamp,
+}
+
+impl Repeating {
+    pub(super) fn new() -> Self {
+        let rows = (0..PING_ROWS).map(|_| AtomicU64::new(0)).collect();
+        Repeating { rows, hasher: RandomState::new(), all: Mutex::default(), slowed: AtomicUsize::new(0) }
+    }
+
+    /// A device's row, and what it is called there.
+    fn row(&self, device: (&Mailbox, &DeviceId)) -> (&AtomicU64, u32) {
+        let hash = self.hasher.hash_one(device);
+        (&self.rows[hash as usize % self.rows.len()], (hash >> 32) as u32)
+    }
+
+    fn ping(&self, device: (&Mailbox, &DeviceId), now: Timestamp) -> Pace {
+        let (row, name) = self.row(device);
+        // Two Pings of one device at the same moment count as one: no matter.
+        let (next, in_row) = Row(row.load(Ordering::Relaxed)).ping(name, now.0);
+        row.store(next.0, Ordering::Relaxed);
+        if in_row <= PINGS_AGAIN_MAX && self.slowed.load(Ordering::Relaxed) == 0 {
+            return Pace::Go;
+        }
+        self.step(device, Step::Ping(in_row), now)
+    }
+
+    /// It did something else than ping.
+    fn other(&self, device: (&Mailbox, &DeviceId)) {
+        let (row, name) = self.row(device);
+        let before = row.load(Ordering::Relaxed);
+        if Row(before).other(name).0 != before {
+            row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Where there is no room, a device goes on uncounted.
+    fn step(&self, (mailbox, device_id): (&Mailbox, &DeviceId), step: Step<'_>, now: Timestamp) -> Pace {
+        let mut all = self.lock();
+        if now.since(all.swept_at) >= SWEPT_EVERY_S {
+            all.swept_at = now;
+            all.of.retain(|_, repeats| !repeats.is_over(now));
+            self.slowed.store(all.of.values().filter(|repeats| repeats.slowed(now).is_some()).count(), Ordering::Relaxed);
+        }
+        let key = (mailbox.clone(), device_id.clone());
+        let has_room = all.of.len() < REPEATING_DEVICES_MAX;
+        let pace = match all.of.get_mut(&key) {
+            Some(repeats) => repeats.step(step, now),
+            None if has_room && !matches!(step, Step::Ping(..=PINGS_AGAIN_MAX)) => all.of.entry(key).or_default().step(step, now),
+            None => Pace::Go,
+        };
+        if let Pace::Slow { is_news: true, .. } = pace {
+            self.slowed.fetch_add(1, Ordering::Relaxed);
+        }
+        pace
+    }
+
+    fn list(&self, now: Timestamp) -> Vec<Looping> {
+        let all = self.lock();
+        let slowed = all.of.iter().filter_map(|((mailbox, device_id), repeats)| {
+            let slowed = repeats.slowed(now)?;
+            let (kind, since, count) = (slowed.kind, slowed.since, slowed.count);
+            Some(Looping { mailbox: mailbox.clone(), device_id: device_id.clone(), kind, since, count })
+        });
+        slowed.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        // Nothing is done under this lock that could panic half-way.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gateway {
+    /// Devices that ask the same over and over and get nowhere, the worst first.
+    pub fn looping(&self) -> Vec<Looping> {
+        let mut looping = self.repeating.list(store::now());
+        looping.extend(self.gate.iter().flat_map(super::gate::Gate::looping));
+        looping.sort_by_key(|looping| std::cmp::Reverse(looping.count));
+        looping
+    }
+}
+
+impl Exchange {
+    /// A Ping with good credentials: the answer that slows it, if it repeats itself.
+    pub(super) fn slow_ping(&self, eas: &Eas) -> Option<Answer> {
+        let device = (eas.mailbox.as_ref()?, &eas.request.device_id);
+        self.slowed(device, self.gateway.repeating.ping(device, store::now()))
+    }
+
+    /// Any other command passes. Its row of Pings ends.
+    pub(super) fn note_other(&self, eas: &Eas) {
+        if let Some(mailbox) = eas.mailbox.as_ref().filter(|_| eas.request.command != Command::Ping) {
+            self.gateway.repeating.other((mailbox, &eas.request.device_id));
+        }
+    }
+
+    /// A FolderSync with this key: the answer that slows it, if it begins anew for ever.
+    fn slow_folder_sync(&self, eas: &Eas, sync_key: &str) -> Option<Answer> {
+        let device = (eas.mailbox.as_ref()?, &eas.request.device_id);
+        let is_beginning = sync_key == "0" && self.is_known(eas);
+        is_beginning.then(|| self.slowed(device, self.gateway.repeating.step(device, Step::FolderSync, store::now())))?
+    }
+
+    /// A body of a command that may begin anew. One that cannot be read is refused later, with its reason.
+    pub(super) fn slow_beginning(&self, body: &[u8], eas: &Eas) -> Option<Answer> {
+        match eas.request.command {
+            Command::FolderSync => self.slow_folder_sync(eas, &FolderSyncRequest::parse(body).ok()?.sync_key),
+            Command::Sync => self.slow_sync(eas, &SyncRequest::skim(body).ok()?),
+            _ => None,
+        }
+    }
+
+    /// A Sync: the answer that slows it, if it begins anew for ever.
+    pub(super) fn slow_sync(&self, eas: &Eas, request: &SyncRequest) -> Option<Answer> {
+        let device = (eas.mailbox.as_ref()?, &eas.request.device_id);
+        let repeating = &self.gateway.repeating;
+        let beginnings = request.collections.iter().filter(|collection| collection.sync_key == "0");
+        let folders: Vec<u32> = beginnings.filter_map(|c| c.id.as_ref()).map(|id| repeating.hasher.hash_one(id) as u32).collect();
+        let is_beginning = !folders.is_empty() && self.is_known(eas);
+        is_beginning.then(|| self.slowed(device, repeating.step(device, Step::Sync(&folders), store::now())))?
+    }
+
+    fn slowed(&self, (mailbox, device): (&Mailbox, &DeviceId), pace: Pace) -> Option<Answer> {
+        let Pace::Slow { kind, retry_after_s, is_news } = pace else { return None };
+        if is_news {
+            tracing::warn!(%mailbox, %device, kind = kind.name(), "a device asks the same over and over and is slowed. {}", kind.advice());
+        }
+        metrics::counter!(LOOPS_SLOWED_TOTAL.name, "kind" => kind.name()).increment(1);
+        Some(retry_later(StatusCode::SERVICE_UNAVAILABLE, retry_after_s))
+    }
+}

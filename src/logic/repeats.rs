@@ -1,0 +1,356 @@
+//! Devices that ask the same over and over: Pings one after the other, FolderSyncs or Syncs that begin anew for ever. Each costs the
+//! backend as much as a first synchronisation, and none gets anywhere; so they are slowed, and named.
+//!
+//! Counted is only what good credentials ask, or anybody could have somebody else's device slowed. (Provisioning has its own loops:
+//! [`super::policy::loops`].)
+
+use super::policy::Timestamp;
+
+/// Pings with nothing else in between and so few seconds apart belong to one row.
+const PING_GAP_S: u64 = 5;
+/// Pings in a row after which a device loops. A radio that comes and goes makes some; two and a half minutes of it is no radio.
+const PINGS_MAX: u32 = 30;
+/// The same, for a device that looped just before.
+pub const PINGS_AGAIN_MAX: u32 = 5;
+/// Times a device may begin anew (key 0) with its folder list, or with the same folder, within [`WINDOW_S`]: an account that is removed
+/// and added again makes one of each, a server that lost its state another.
+const BEGINNINGS_MAX: u32 = 10;
+/// Beginnings older than this are forgotten.
+const WINDOW_S: u64 = 600;
+/// Folders of which beginnings are counted: the others of a device that loops are in the same Syncs.
+const FOLDERS_MAX: usize = 64;
+/// The first wait of a slowed device.
+const WAIT_MIN_S: u32 = 60;
+/// The longest: somebody who fixed the device should not wait for long.
+const WAIT_MAX_S: u32 = 900;
+
+/// What is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Pings, with nothing in between.
+    Pings,
+    /// FolderSyncs with key 0.
+    FolderSyncs,
+    /// Syncs of the same folder with key 0.
+    Syncs,
+    /// Provisions, or requests that are told to provision.
+    Provisioning,
+}
+
+impl Kind {
+    /// The word in metrics and views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Pings => "pings",
+            Kind::FolderSyncs => "folder_syncs",
+            Kind::Syncs => "syncs",
+            Kind::Provisioning => "provisioning",
+        }
+    }
+
+    /// What it is, and what to do about it: two sentences.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Kind::Pings => {
+                "The device sends Ping after Ping without syncing. Look for what cuts its connection (network, proxy), update its mail app, or remove and add the account on it."
+            }
+            Kind::FolderSyncs => {
+                "The device fetches its folder list from the beginning over and over. Look at the mail server's log for this mailbox, then remove and add the account on the device."
+            }
+            Kind::Syncs => {
+                "The device syncs the same folder from the beginning over and over. An item in it that the server or the device cannot read is the usual cause: look at the mail server's log for this mailbox."
+            }
+            Kind::Provisioning => {
+                "The device is told to provision over and over and gets nowhere. It cannot apply its policy (AllowNonProvisionableDevices=true in that policy lets it in), or the backend has policies of its own (switch them off there), or it is a program that never will (pushgate device block). Once that is mended it gets through at its next try, within an hour; pushgate device remove lets it begin anew."
+            }
+        }
+    }
+}
+
+/// What a request with good credentials is, as far as it matters here.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// A Ping, so many in a row.
+    Ping(u32),
+    /// A FolderSync with key 0.
+    FolderSync,
+    /// A Sync of these folders, by a hash of their ids, with key 0.
+    Sync(&'a [u32]),
+}
+
+/// How to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As usual.
+    Go,
+    /// Not at all: it may come back after so many seconds.
+    Slow {
+        /// Why.
+        kind: Kind,
+        /// At least 1.
+        retry_after_s: u32,
+        /// This is where the loop was noticed: worth a line in the log.
+        is_news: bool,
+    },
+}
+
+/// One device's repeats; kept for devices that lately made a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repeats {
+    first_at: Timestamp,
+    last_at: Timestamp,
+    folder_syncs: u32,
+    syncs: Vec<(u32, u32)>,
+    slowed: Option<Slowed>,
+}
+
+/// An episode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slowed {
+    /// What is repeated.
+    pub kind: Kind,
+    /// Since when.
+    pub since: Timestamp,
+    /// How often, refusals included.
+    pub count: u32,
+    /// When the device may try again.
+    pub next_at: Timestamp,
+    wait_s: u32,
+    /// The last Ping that passed: if the next one takes its time, the device waits as it should.
+    passed_at: Option<Timestamp>,
+}
+
+impl Repeats {
+    /// A request comes. `None` of it passes while the device is slowed for the same; then one try does.
+    pub fn step(&mut self, step: Step<'_>, now: Timestamp) -> Pace {
+        let has_waited = |slowed: Slowed| slowed.passed_at.is_some_and(|at| now.since(at) > PING_GAP_S);
+        if self.is_over(now) || matches!(step, Step::Ping(_)) && self.slowed.is_some_and(has_waited) {
+            *self = Repeats { first_at: now, ..Repeats::default() };
+        }
+        self.last_at = now;
+        let (kind, count) = match step {
+            Step::Ping(in_row) => (Kind::Pings, in_row),
+            Step::FolderSync => {
+                self.folder_syncs = self.folder_syncs.saturating_add(1);
+                (Kind::FolderSyncs, self.folder_syncs)
+            }
+            Step::Sync(folders) => (Kind::Syncs, self.count_syncs(folders)),
+        };
+        match &mut self.slowed {
+            Some(slowed) if slowed.kind == kind => {
+                slowed.count = slowed.count.saturating_add(1);
+                if now < slowed.next_at {
+                    let retry_after_s = u32::try_from(slowed.next_at.since(now)).unwrap_or(WAIT_MAX_S);
+                    return Pace::Slow { kind, retry_after_s, is_news: false };
+                }
+                if kind == Kind::Pings && count <= PINGS_AGAIN_MAX {
+                    slowed.passed_at = Some(now);
+                    return Pace::Go;
+                }
+                slowed.passed_at = None;
+                slowed.wait_s = (slowed.wait_s * 2).min(WAIT_MAX_S);
+                slowed.next_at = now.plus(u64::from(slowed.wait_s));
+                // A beginning is its own try; of Pings, those up to the bound were.
+                if kind == Kind::Pings { Pace::Slow { kind, retry_after_s: slowed.wait_s, is_news: false } } else { Pace::Go }
+            }
+            _ if count > if kind == Kind::Pings { PINGS_MAX } else { BEGINNINGS_MAX } => {
+                let since = if kind == Kind::Pings { now } else { self.first_at };
+                self.slowed =
+                    Some(Slowed { kind, since, count, next_at: now.plus(u64::from(WAIT_MIN_S)), wait_s: WAIT_MIN_S, passed_at: None });
+                Pace::Slow { kind, retry_after_s: WAIT_MIN_S, is_news: true }
+            }
+            _ => Pace::Go,
+        }
+    }
+
+    /// The loop the device is in, if it is in one.
+    pub fn slowed(&self, now: Timestamp) -> Option<Slowed> {
+        self.slowed.filter(|_| !self.is_over(now))
+    }
+
+    /// The last step is so long ago that the next one would be the first. For one that is slowed: it kept away for twice its wait.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let wait_s = self.slowed.map_or(0, |slowed| 2 * u64::from(slowed.wait_s));
+        now.since(self.last_at) >= WINDOW_S.max(wait_s) || now.since(self.first_at) >= WINDOW_S && self.slowed.is_none()
+    }
+
+    fn count_syncs(&mut self, folders: &[u32]) -> u32 {
+        let mut most = 0;
+        for folder in folders {
+            let place = self.syncs.iter().position(|(found, _)| found == folder);
+            let place = match place {
+                Some(place) => place,
+                None if self.syncs.len() < FOLDERS_MAX => {
+                    self.syncs.push((*folder, 0));
+                    self.syncs.len() - 1
+                }
+                None => continue,
+            };
+            let count = &mut self.syncs[place].1;
+            *count = count.saturating_add(1);
+            most = most.max(*count);
+        }
+        most
+    }
+}
+
+/// Pings in a row, packed: who (32 bits), when (24 bits of seconds), how many (8 bits). All devices share a table of these, so whoever
+/// comes to the place of another begins a row of his own; a row broken that way is noticed a little later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row(pub u64);
+
+const SECONDS_BITS: u64 = (1 << 24) - 1;
+
+impl Row {
+    /// The row with one more Ping of this device (a hash), now in seconds; and how many it has.
+    pub fn ping(self, device: u32, now_s: u64) -> (Row, u32) {
+        let (who, then, count) = ((self.0 >> 32) as u32, (self.0 >> 8) & SECONDS_BITS, self.0 as u8);
+        let gap = now_s.wrapping_sub(then) & SECONDS_BITS;
+        let count = if who == device && gap <= PING_GAP_S { count.saturating_add(1) } else { 1 };
+        (Row(u64::from(device) << 32 | (now_s & SECONDS_BITS) << 8 | u64::from(count)), u32::from(count))
+    }
+
+    /// The device did something else.
+    pub fn other(self, device: u32) -> Row {
+        if (self.0 >> 32) as u32 == device { Row(0) } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp(1_800_000_000);
+
+    fn is_slow(pace: Pace) -> bool {
+        matches!(pace, Pace::Slow { .. })
+    }
+
+    /// Pings every `gap` seconds; after how many a device is slowed.
+    fn slowed_after(gap: u64) -> Option<u32> {
+        let (mut row, mut repeats) = (Row(0), Repeats::default());
+        (1..2_000).find(|number| {
+            let now = START.plus(u64::from(*number) * gap);
+            let (next, in_row) = row.ping(7, now.0);
+            row = next;
+            is_slow(repeats.step(Step::Ping(in_row), now))
+        })
+    }
+
+    #[test]
+    fn one_second_pings_are_slowed_and_pings_at_an_ordinary_pace_are_not() {
+        assert_eq!((slowed_after(1), slowed_after(5)), (Some(31), Some(31)));
+        assert_eq!((slowed_after(6), slowed_after(60)), (None, None));
+    }
+
+    #[test]
+    fn a_sync_between_two_pings_breaks_the_row() {
+        let mut row = Row(0);
+        for second in 0..500 {
+            let (next, in_row) = row.ping(7, second);
+            assert_eq!(in_row, 1);
+            row = next.other(7);
+        }
+        let (row, _) = Row(0).ping(7, 1);
+        assert_eq!((row.other(8).ping(7, 2).1, row.ping(8, 2).1), (2, 1), "others have rows of their own");
+    }
+
+    #[test]
+    fn a_row_survives_the_turn_of_its_clock_and_its_count_has_an_end() {
+        let mut row = Row(0);
+        let counts: Vec<u32> = (SECONDS_BITS - 200..SECONDS_BITS + 200)
+            .map(|second| {
+                let (next, count) = row.ping(7, second);
+                row = next;
+                count
+            })
+            .collect();
+        assert_eq!((counts[199], counts[202], counts[399]), (200, 203, 255));
+    }
+
+    #[test]
+    fn folder_lists_from_the_beginning_are_slowed_and_tried_at_longer_and_longer_intervals() {
+        let mut repeats = Repeats::default();
+        let passed: Vec<u64> = (0..7_200).filter(|second| !is_slow(repeats.step(Step::FolderSync, START.plus(*second)))).collect();
+        assert_eq!(passed[..14], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 190, 430, 910]);
+        assert!(passed[14..].windows(2).all(|pair| pair[1] - pair[0] == 900), "{passed:?}");
+        let slowed = repeats.slowed(START.plus(7_200)).expect("slowed");
+        assert_eq!((slowed.kind, slowed.since, slowed.count), (Kind::FolderSyncs, START, 7_200));
+    }
+
+    #[test]
+    fn it_is_news_once_an_episode() {
+        let mut repeats = Repeats::default();
+        let mut news = |from: u64| {
+            (from..from + 500)
+                .filter(|second| matches!(repeats.step(Step::FolderSync, START.plus(*second)), Pace::Slow { is_news: true, .. }))
+                .count()
+        };
+        assert_eq!((news(0), news(500), news(10_000)), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_first_sync_of_many_folders_and_an_account_added_again_are_no_loops() {
+        let mut repeats = Repeats::default();
+        for round in 0..3 {
+            assert_eq!(repeats.step(Step::FolderSync, START.plus(round * 60)), Pace::Go);
+            for folder in 0..200 {
+                assert_eq!(repeats.step(Step::Sync(&[folder]), START.plus(round * 60 + 1)), Pace::Go, "{folder}");
+            }
+            let all: Vec<u32> = (0..40).collect();
+            assert_eq!(repeats.step(Step::Sync(&all), START.plus(round * 60 + 2)), Pace::Go);
+        }
+    }
+
+    #[test]
+    fn one_folder_that_begins_anew_for_ever_is_noticed_among_many() {
+        let mut repeats = Repeats::default();
+        let all: Vec<u32> = (0..40).collect();
+        repeats.step(Step::Sync(&all), START);
+        let slowed = (1..100).find(|second| is_slow(repeats.step(Step::Sync(&[17]), START.plus(*second))));
+        assert_eq!(slowed, Some(10));
+    }
+
+    #[test]
+    fn once_an_hour_is_no_loop() {
+        let mut repeats = Repeats::default();
+        assert!((0..500).all(|hour| repeats.step(Step::FolderSync, START.plus(hour * 3_600)) == Pace::Go));
+        let mut repeats = Repeats::default();
+        assert!(
+            (0..500).all(|time| repeats.step(Step::FolderSync, START.plus(time * 70)) == Pace::Go),
+            "ten in ten minutes are not too many"
+        );
+    }
+
+    #[test]
+    fn pings_that_go_on_after_the_wait_are_slowed_again_for_longer() {
+        let (mut row, mut repeats) = (Row(0), Repeats::default());
+        let passed: Vec<u64> = (0..1_000)
+            .filter(|second| {
+                let (next, in_row) = row.ping(7, START.plus(*second).0);
+                row = next;
+                !is_slow(repeats.step(Step::Ping(in_row), START.plus(*second)))
+            })
+            .collect();
+        // The refused ones belong to the row too: at the end of a wait it is long enough for the next.
+        assert_eq!(passed.len(), 30, "{passed:?}");
+    }
+
+    #[test]
+    fn pings_of_a_fixed_device_pass_after_its_wait() {
+        let (mut row, mut repeats) = (Row(0), Repeats::default());
+        let mut ping = |second: u64| {
+            let (next, in_row) = row.ping(7, START.plus(second).0);
+            row = next;
+            repeats.step(Step::Ping(in_row), START.plus(second))
+        };
+        assert!((0..30).all(|second| ping(second) == Pace::Go));
+        assert!(is_slow(ping(30)) && is_slow(ping(31)));
+        assert_eq!(ping(31 + 60), Pace::Go);
+        assert!((1..20).all(|number| ping(91 + number * 480) == Pace::Go));
+        // It is as good as any other from then on.
+        let begin = 91 + 19 * 480 + 100;
+        let again = (begin..begin + 100).find(|second| is_slow(ping(*second)));
+        assert_eq!(again, Some(begin + 30));
+    }
+}
