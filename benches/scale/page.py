@@ -24,7 +24,7 @@ def scale(figures):
         f"{machine['date']}, {machine['cpus']} cores, {machine['memory_gib']:.0f} GiB, Linux {machine['kernel']}; {figures['processes']} pushgate processes,"
         f" {figures['folders']} folders a device.",
         "",
-        "| held | user space, B | kernel, B | processor while held | wake p50 | p99 | last | gateways' processor a wake | held again | lost | new devices /s | load average |",
+        "| held | user space, B | kernel, B | processor while held | wake p50 | p99 | last | gateways' processor a wake, fetch and new Ping | held again | lost | new devices /s | load average |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
@@ -84,15 +84,16 @@ def projection(rows):
         slope = (last["pss"] - less["pss"]) / (last["devices"] - less["devices"])
         more = MILLION - last["devices"]
         yield ("user space", f"{mib(last['pss'])} MiB + {slope:,.0f} B × {more:,}", gib(last["pss"] + slope * more))
-        idle = (last["idle_percent"] - less["idle_percent"]) / (last["devices"] - less["devices"])
-        whole = max(last["idle_percent"] + idle * more, 0)
+        # Below the noise it may seem to shrink.
+        idle = max((last["idle_percent"] - less["idle_percent"]) / (last["devices"] - less["devices"]), 0)
+        whole = last["idle_percent"] + idle * more
         yield ("processor while held", f"{last['idle_percent']:.2f} % + {idle * 1e6:,.2f} % × {more / MILLION:.2f}", f"{whole:.1f} % of a core")
     else:
         yield ("user space", f"{last['pss_b']:,.0f} B × {MILLION:,}", gib(last["pss_b"] * MILLION))
     if last["kernel_b"] is not None:
         yield ("kernel, the server's end", f"{last['kernel_b']:,.0f} B ÷ 2 × {MILLION:,}", gib(last["kernel_b"] / 2 * MILLION))
     wake_s = last["wake_cpu_us"]
-    yield ("wake all", f"{wake_s:,.1f} µs × {MILLION:,}", f"{wake_s:,.1f} core-s; {wake_s / 8:,.1f} s on 8 cores")
+    yield ("wake all, fetch, Ping again", f"{wake_s:,.1f} µs × {MILLION:,}", f"{wake_s:,.1f} core-s; {wake_s / 8:,.1f} s on 8 cores")
     login = last["ramp_cpu_us"]
     yield ("all log in for the first time", f"{login:,.0f} µs × {MILLION:,}", f"{login:,.0f} core-s; {login / 8:,.0f} s on 8 cores")
 

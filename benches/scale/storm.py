@@ -94,7 +94,7 @@ def conduct(chosen, servers):
         if time.monotonic() - said_at >= 10:
             said_at = time.monotonic()
             line = servers.cas_lines()[-1]
-            print(f"{time.strftime('%H:%M:%S')} {now:.0f} s of {end_s:.0f}: {held(servers)} held, {line['requests']:,} requests at the backend,"
+            print(f"{time.strftime('%H:%M:%S')} {now:.0f} s of {end_s:.0f}: {held(servers)}, {line['requests']:,} requests at the backend,"
                   f" load {loads[-1]:.1f}", flush=True)
         time.sleep(0.25)
     return {"storm_s": storm_s, "death_s": death_s, "end_s": end_s, "cas_offset": cas_offset, "cpu": cpu, "loads": loads, "code": load.returncode}
@@ -103,9 +103,9 @@ def conduct(chosen, servers):
 def held(servers):
     """For the eye; a gateway that was killed a moment ago says nothing."""
     try:
-        return f"{servers.metric('pushgate_pings_held'):,.0f}, {servers.metric('pushgate_backend_waiting'):,.0f} in line,"
+        return f"{servers.metric('pushgate_pings_held'):,.0f} held, {servers.metric('pushgate_backend_waiting'):,.0f} in line"
     except OSError:
-        return "none"
+        return "none held"
 
 
 def part(chosen, run, report, lines, from_s, to_s):

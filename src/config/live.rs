@@ -9,16 +9,17 @@ use super::limits::CONFIGS_MAX;
 /// Gives a plain `&T`, always of the newest one. Whoever borrowed from an older one keeps it: none is dropped before the gateway is.
 /// Each is some kilobytes, and only one that differs takes a place, so the places last for years of reloads.
 pub struct Live<T> {
-    versions: Box<[OnceLock<T>]>,
+    /// Each behind a pointer: most places stay empty.
+    versions: Box<[OnceLock<Box<T>>]>,
     newest: AtomicUsize,
 }
 
 impl<T> Live<T> {
     /// In force from the start.
     pub fn new(first: T) -> Self {
-        let versions: Box<[OnceLock<T>]> = (0..CONFIGS_MAX).map(|_| OnceLock::new()).collect();
+        let versions: Box<[OnceLock<Box<T>>]> = (0..CONFIGS_MAX).map(|_| OnceLock::new()).collect();
         // A new cell is empty.
-        let _ = versions[0].set(first);
+        let _ = versions[0].set(Box::new(first));
         Live { versions, newest: AtomicUsize::new(0) }
     }
 
@@ -30,7 +31,7 @@ impl<T> Live<T> {
     /// Puts another one in force. One caller at a time; false when every place is taken, and nothing changed.
     pub fn replace(&self, next_one: T) -> bool {
         let next = self.newest.load(Ordering::Acquire) + 1;
-        let is_set = self.versions.get(next).is_some_and(|place| place.set(next_one).is_ok());
+        let is_set = self.versions.get(next).is_some_and(|place| place.set(Box::new(next_one)).is_ok());
         if is_set {
             self.newest.store(next, Ordering::Release);
         }

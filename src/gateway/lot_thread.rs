@@ -210,7 +210,10 @@ impl LotThread {
                     }
                 }
                 Note::Coverage(coverage) => self.lot.set_coverage(coverage, now),
-                Note::Options(options) => self.lot.set_options(*options, now),
+                Note::Options(options) => {
+                    self.batches.set_pace(self.gateway.config.ping.wakes_per_s, self.gateway.lots.count());
+                    self.lot.set_options(*options, now);
+                }
                 Note::Holding { from, count, reply } => drop(reply.send(self.lot.held_page(from, count))),
                 Note::List { filter, reply } => drop(reply.send(self.list(&filter, now))),
                 Note::Drain { by } => self.lot.drain(by, now),

@@ -2,9 +2,9 @@
 //! randomness, log or shell may be named here (`tests/tidy.rs` checks it).
 //!
 //! * [`wbxml`]: the codec. * [`eas`]: ActiveSync vocabulary. * [`decide`]: hold or answer. * [`hold`]: held requests.
-//! * [`policy`]: policies, partnerships, provisioning, wipe. * [`directory`]: groups of an LDAP directory. [`source`]: which notification sources are believed.
-//! * [`pace`]: who asks the backend next. [`shield`]: stale passwords. [`repeats`]: devices that ask the same
-//!   over and over. [`heartbeats`]: Exchange's alert.
+//! * [`policy`]: policies, partnerships, provisioning, wipe. * [`directory`]: groups of an LDAP directory.
+//! * [`source`]: which notification sources are believed. [`pace`]: who asks the backend next.
+//! * [`shield`]: stale passwords. [`repeats`]: devices that ask the same over and over. [`heartbeats`]: Exchange's alert.
 
 pub mod answer;
 pub mod decide;

@@ -61,7 +61,7 @@ impl Kind {
                 "The device syncs the same folder from the beginning over and over. An item in it that the server or the device cannot read is the usual cause: look at the mail server's log for this mailbox."
             }
             Kind::Provisioning => {
-                "The device is told to provision over and over and gets nowhere. Look at its policy (pushgate device show), give it one it can fulfil, or remove and add the account on it."
+                "The device is told to provision over and over and gets nowhere. It cannot apply its policy (AllowNonProvisionableDevices=true in that policy lets it in), or the backend has policies of its own (switch them off there), or it is a program that never will (pushgate device block). Once that is mended it gets through at its next try, within an hour; pushgate device remove lets it begin anew."
             }
         }
     }

@@ -46,7 +46,7 @@ impl Phone {
     }
 
     /// Set up: policy, recovery password, mail; then it waits.
-    async fn is_set_up(mut self) -> JoinHandle<(Phone, PingAnswer)> {
+    async fn sets_up(mut self) -> JoinHandle<(Phone, PingAnswer)> {
         assert_eq!(self.device.folder_sync().await.unwrap().status, 142, "it is told to fetch its policy");
         let provisioned = self.device.fetch_policy(Obeys::InFull).await.unwrap();
         assert!(matches!(provisioned, Provisioned::Policy(_)), "{provisioned:?}");
@@ -86,7 +86,7 @@ fn the_story_in_readme_is_true() {
         let kind = command.split(' ').skip(1).take(2).collect::<Vec<_>>().join(" ");
         if kind == "device list" && holding.is_none() {
             // From here on there is a phone, which waits for mail.
-            holding = phone.take().map(|phone| runtime.block_on(phone.is_set_up()));
+            holding = phone.take().map(|phone| runtime.block_on(phone.sets_up()));
             served.until_said("device show hew PHONE1", "Last ping heartbeat  900 s");
         }
         // Whoever is asked says yes.

@@ -70,6 +70,7 @@ impl Process {
                 mailbox.default_domain = "example.org"
                 internal = {{ address = "{internal}", token_file = "token" }}
                 log.level = "warn"
+                limits.lots = 2
                 {more}
                 "#,
                 cas.url()

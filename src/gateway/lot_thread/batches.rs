@@ -26,8 +26,14 @@ pub(super) struct Batches {
 impl Batches {
     /// `per_s`: of all lots; 0: no pace.
     pub(super) fn new(per_s: u32, lots: usize) -> Self {
-        let gap = (per_s > 0).then(|| Duration::from_secs(1) * lots as u32 / per_s);
-        Batches { gap, ..Batches::default() }
+        let mut batches = Batches::default();
+        batches.set_pace(per_s, lots);
+        batches
+    }
+
+    /// Another pace from now on.
+    pub(super) fn set_pace(&mut self, per_s: u32, lots: usize) {
+        self.gap = (per_s > 0).then(|| Duration::from_secs(1) * lots as u32 / per_s);
     }
 
     pub(super) fn push(&mut self, batch: Batch) {

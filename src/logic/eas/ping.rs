@@ -65,7 +65,8 @@ impl PingRequest {
         if body.is_empty() {
             return Ok(PingRequest::default());
         }
-        let mut request = RequestReader { folders_max, request: PingRequest::default(), order: Vec::new(), id: None, class: None };
+        let mut request =
+            RequestReader { folders_max, request: PingRequest::default(), order: Vec::with_capacity(FOLDERS), id: None, class: None };
         walk(body, ping::PING, Limits::STRICT, |step| request.take(step))?;
         Ok(request.request)
     }
@@ -92,6 +93,9 @@ impl PingRequest {
     }
 }
 
+/// Most devices watch no more.
+const FOLDERS: usize = 8;
+
 /// A request on its way in.
 struct RequestReader {
     folders_max: usize,
@@ -105,7 +109,9 @@ struct RequestReader {
 impl RequestReader {
     fn take(&mut self, step: Step<'_>) -> Result<(), PingError> {
         match step {
-            Step::Open([ping::PING, ping::FOLDERS]) => once(&mut self.request.folders, Vec::new(), "Folders is there twice"),
+            Step::Open([ping::PING, ping::FOLDERS]) => {
+                once(&mut self.request.folders, Vec::with_capacity(FOLDERS), "Folders is there twice")
+            }
             Step::Close([ping::PING, ping::HEARTBEAT_INTERVAL], content) => {
                 let seconds = content.number().ok_or(PingError::Syntax("HeartbeatInterval is not a number"))?;
                 once(&mut self.request.heartbeat_s, seconds, "HeartbeatInterval is there twice")

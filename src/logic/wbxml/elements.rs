@@ -10,6 +10,8 @@ pub const TEXT_BYTES_MAX: usize = 4_096;
 
 /// Most documents are no deeper.
 const PATH: usize = 8;
+/// Most ids and keys are no longer.
+const TEXT: usize = 64;
 
 /// What [`Elements::next`] reports.
 #[derive(Debug)]
@@ -75,7 +77,12 @@ pub struct Elements {
 impl Elements {
     /// Before the first byte.
     pub fn new(limits: Limits) -> Self {
-        Elements { reader: Reader::new(limits), path: Vec::with_capacity(PATH), kept: Kept::default(), must_pop: false }
+        Elements {
+            reader: Reader::new(limits),
+            path: Vec::with_capacity(PATH),
+            kept: Kept { text: String::with_capacity(TEXT), ..Kept::default() },
+            must_pop: false,
+        }
     }
 
     /// The next step, consuming `input`; `None` when it is used up.

@@ -120,7 +120,7 @@ impl Reader {
             self.delivered = 0;
         }
         loop {
-            if self.state == State::Text
+            if matches!(self.state, State::Text)
                 && self.piece.is_empty()
                 && let Some(text) = self.whole_text(input).inspect_err(|error| self.state = State::Failed(*error))?
             {
@@ -187,7 +187,7 @@ impl Reader {
         let Some((&byte, rest)) = input.split_first() else { return Ok(Progress::NeedInput) };
         *input = rest;
         let in_number = matches!(self.state, State::PublicId(_) | State::Charset(_) | State::StringTable(_) | State::OpaqueLength(_));
-        if !in_number && self.state != State::PageNumber {
+        if !in_number && !matches!(self.state, State::PageNumber) {
             self.token_offset = self.offset;
         }
         self.offset += 1;

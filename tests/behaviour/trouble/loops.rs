@@ -67,7 +67,7 @@ async fn one_folder_from_the_beginning_for_ever_is_slowed_and_forty_folders_once
 async fn pings_without_a_sync_in_between_are_slowed() {
     let backend = backend().start().await;
     let gateway = gateway().behind(backend.url()).start().await;
-    let mut phone = device().in_step_at(&gateway).await;
+    let phone = device().in_step_at(&gateway).await;
     // Never accepted, and asked for again and again: Status 5.
     let request = phone.ping_request(Some(1), Some(&[phone.inbox()]));
     let mut line = gateway.line().await;
