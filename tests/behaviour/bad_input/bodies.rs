@@ -16,9 +16,11 @@ async fn every_malformed_ping_is_answered_status_4_and_its_connection_goes_on() 
     let mut line = gateway.line().await;
     let bad = vectors("bad-");
     assert_eq!(bad.len(), 20);
-    for (name, body) in &bad {
+    for (number, (name, body)) in bad.iter().enumerate() {
+        // Twenty in a row of one device would be a loop, and slowed.
+        let device = format!("Raw{number}");
         for version in ["2.5", "12.1", "14.1", "16.1"] {
-            let answer = line.ask(eas("Ping").version(version).body(body.clone())).await;
+            let answer = line.ask(eas("Ping").device(&device).version(version).body(body.clone())).await;
             assert_eq!(answer.ping(), PingAnswer::Syntax, "{name}");
         }
     }

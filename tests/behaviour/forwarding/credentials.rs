@@ -84,7 +84,8 @@ async fn while_the_backend_cannot_say_a_stranger_comes_back_later_and_a_known_de
     let mut known = device().in_step_at(&gateway).await;
     backend.set_faults(vec![FaultRule { command: None, times: None, fault: Fault::Status(503) }]);
     let answer = gateway.line().await.ask(eas("Ping").user("anna", "test").body(vector("01-"))).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("30")));
+    let later: u32 = answer.header("retry-after").expect("when to come back").parse().expect("seconds");
+    assert!(answer.status == 503 && (20..=40).contains(&later), "{} after {later} s", answer.status);
     known.hold(&gateway).await;
     gateway.holds(&["Phone1"]).await;
 }

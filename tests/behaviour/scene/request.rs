@@ -48,6 +48,12 @@ impl Request {
         self.header("MS-ASProtocolVersion", version)
     }
 
+    /// Another device than Raw1.
+    pub fn device(mut self, id: &str) -> Self {
+        self.line = self.line.replace("DeviceId=Raw1", &format!("DeviceId={id}"));
+        self
+    }
+
     pub fn http10(mut self) -> Self {
         self.line = self.line.replace("HTTP/1.1", "HTTP/1.0");
         self
