@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -58,6 +59,7 @@ class Servers:
 
     def __enter__(self):
         os.makedirs(self.folder, exist_ok=True)
+        self.clear()
         make_certificate(self.folder)
         with open(f"{self.folder}/token", "w", opener=private) as file:
             file.write(self.token)
@@ -71,6 +73,15 @@ class Servers:
         for process in reversed(self.processes):
             process.kill()
             process.wait()
+
+    def clear(self):
+        """What an earlier run left in the folder is not to be taken for this one's."""
+        for name in os.listdir(self.folder):
+            path = f"{self.folder}/{name}"
+            if re.fullmatch(r"(cas|gateway\d+)\.log", name):
+                os.remove(path)
+            elif re.fullmatch(r"gateway\d+", name) or os.path.exists(f"{path}/report.json"):
+                shutil.rmtree(path)
 
     def start(self, words, folder, log):
         """A program of ours, with its output in a file."""

@@ -17,6 +17,7 @@ use pushgate::standin::cas::{Cas, CasOptions, Kind};
 use pushgate::standin::tls::server_config;
 use pushgate::standin::webhook::Webhook;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::control::Delivery;
 use self::status::Status;
@@ -169,9 +170,10 @@ async fn serve(arguments: &Arguments, options: CasOptions, webhook: Option<Webho
     let mut lines = input::lines();
     let mut has_input = true;
     let mut saying = tokio::time::interval(Duration::from_secs(arguments.every));
+    let mut interrupts = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            _ = interrupts.recv() => return Ok(()),
             _ = saying.tick() => status.say(&cas),
             line = lines.recv(), if has_input => match line {
                 Some(line) => if let Err(error) = delivery.obey(&cas, &line).await {

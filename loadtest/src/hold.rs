@@ -178,6 +178,7 @@ fn plan(arguments: &Arguments) -> anyhow::Result<Plan> {
         run: Run {
             duration_s: arguments.seconds as f64,
             ends_held_s: None,
+            parts_s: None,
             processes: arguments.processes,
             sources: arguments.source,
             lost_after_s: WAKE_MAX.as_secs_f64(),

@@ -90,6 +90,12 @@ pub struct Sample {
     pub devices: States,
     /// Devices woken after a change of ours.
     pub wakes: u64,
+    /// Of them, those that took longer than a second.
+    #[serde(default)]
+    pub late: u64,
+    /// Devices that were found to have missed their wake.
+    #[serde(default)]
+    pub lost: u64,
     /// Changes sent.
     pub changes: u64,
     /// Holds that ended because their heartbeat did.

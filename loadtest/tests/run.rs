@@ -205,7 +205,7 @@ fn devices_of_every_kind_take_the_policy_that_the_server_wants() {
         [changes]
         per_second = 10
         [run]
-        duration_s = 2
+        duration_s = 6
         [thresholds]
         held_once = "= 100 %"
         wakes = "> 0"

@@ -2,6 +2,7 @@
 //! write what is noted here, are not counted.
 
 use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
 
 use pushgate::config::Config;
 use pushgate::gateway::{Gate, Who};
@@ -20,6 +21,7 @@ const STEPS: u64 = 256;
 
 const PING: &str = "User=ada%40example.org&DeviceId=ApplDMPL1234ABCD&DeviceType=iPhone&Cmd=Ping";
 const AGENT: &str = "Apple-iPhone/1.0";
+const FROM: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub fn parts() -> Vec<Part> {
     vec![
@@ -49,7 +51,7 @@ impl Scene {
         let mut request = Request::parse(PING, Some("16.1"), None).expect("the query is good");
         let (store, now) = runtime.block_on(async {
             let store = Store::open(&config.store).await.expect("a database");
-            let anna = By { actor: "anna".into(), source: String::new() };
+            let anna = By { actor: "anna".into(), source: String::new(), token: None };
             let name = PolicyName::new("Default").expect("a name");
             let settings = Changes::parse([("device_password_enabled", "true")]).expect("in order");
             store.create_policy(&anna, name.clone(), settings).await.expect("made");
@@ -61,7 +63,7 @@ impl Scene {
     }
 
     fn who(&self) -> Who<'_> {
-        Who { mailbox: &self.mailbox, request: &self.request, user_agent: Some(AGENT) }
+        Who { mailbox: &self.mailbox, request: &self.request, user_agent: Some(AGENT), from: FROM }
     }
 }
 
@@ -80,7 +82,7 @@ async fn provisioned(store: &Store, mailbox: &Mailbox, request: &mut Request) ->
         let provision = ProvisionRequest { policy: Some(asks), device_information: Some(information), ..ProvisionRequest::default() };
         let outcome = answer(&provision, &partnership, &Context { version: request.version, policy, now, random });
         let mut changes = vec![DeviceChange::Seen { version: request.version, user_agent: Some(AGENT.into()) }];
-        changes.extend(DeviceChange::of_provision(&outcome, provision.device_information.as_ref(), true));
+        changes.extend(DeviceChange::of_provision(&outcome, provision.device_information.as_ref(), true, FROM));
         assert_eq!(store.record(mailbox, id, kind, changes).await, Recorded::Saved);
         partnership = outcome.partnership;
         key = partnership.provisioning.offer.as_ref().map(|offer| offer.key).or(key);
@@ -95,7 +97,7 @@ fn entrance() -> Box<dyn Work> {
     again(STEPS, move || {
         let who = scene.who();
         let found = black_box(&scene.gate).find(black_box(&who));
-        assert_eq!(found.decide(&who, scene.now), Decision::Pass, "it has its policy");
+        assert_eq!(found.decide(&who, found.policy(who.mailbox), scene.now), Decision::Pass, "it has its policy");
     })
 }
 

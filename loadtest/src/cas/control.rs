@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use pushgate::standin::cas::Cas;
+use pushgate::standin::cas::{Cas, Fault, FaultRule};
 use pushgate::standin::webhook::Webhook;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -87,7 +87,8 @@ impl Delivery {
             [] => return Ok(()),
             ["deliver", user] => (user, "Inbox"),
             ["deliver", user, folder] => (user, folder),
-            _ => bail!("write \"deliver USER [FOLDER]\""),
+            ["fault", ref words @ ..] => return misbehave(cas, words),
+            _ => bail!("write \"deliver USER [FOLDER]\", or \"fault\" and what is to go wrong"),
         };
         if cas.folder_id(user, "", folder).is_none() {
             bail!("{user} has no folder \"{folder}\"; Inbox is one");
@@ -101,9 +102,28 @@ impl Delivery {
     }
 }
 
+/// Every request fails in this way from now on; "none" ends it.
+fn misbehave(cas: &Cas, words: &[&str]) -> anyhow::Result<()> {
+    let number = |text: &str| text.parse::<u64>().with_context(|| format!("\"{text}\" is no number"));
+    let fault = match *words {
+        ["none"] => None,
+        ["hang"] => Some(Fault::Hang),
+        ["break"] => Some(Fault::CloseMidAnswer),
+        ["lie", bytes] => Some(Fault::LieAboutLength(number(bytes)?)),
+        ["delay", ms] => Some(Fault::Delay(Duration::from_millis(number(ms)?))),
+        ["status", code @ ("200" | "401" | "403" | "404" | "500" | "502" | "503" | "504")] => Some(Fault::Status(number(code)? as u16)),
+        _ => bail!("write \"fault\" and hang, break, lie BYTES, delay MS, status CODE (200, 401, 403, 404, 500, 502, 503, 504), or none"),
+    };
+    cas.set_faults(fault.map(|fault| FaultRule { command: None, times: None, fault }).into_iter().collect());
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use pushgate::standin::cas::CasOptions;
+    use pushgate::standin::device::{Device, DeviceError, DeviceOptions};
 
     use super::*;
 
@@ -117,18 +137,32 @@ mod tests {
         let mut delivery = Delivery::new(None, "example.org".into());
         let told = tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"deliver hew\ndeliver hew Nowhere\ndance\n\n").await.unwrap();
+            stream.write_all(b"deliver hew\ndeliver hew Nowhere\ndance\n\nfault dance\n").await.unwrap();
             stream.shutdown().await.unwrap();
             let mut text = String::new();
             stream.read_to_string(&mut text).await.unwrap();
             text
         });
-        for _ in 0..4 {
+        for _ in 0..5 {
             let order = asked.recv().await.unwrap();
             let done = delivery.obey(&cas, &order.line).await;
             order.answer.send(done.map_or_else(|error| error.to_string(), |()| "ok".into())).unwrap();
         }
         let answers = told.await.unwrap();
-        assert_eq!(answers, "ok\nhew has no folder \"Nowhere\"; Inbox is one\nwrite \"deliver USER [FOLDER]\"\nok\n");
+        let wrong = "write \"deliver USER [FOLDER]\", or \"fault\" and what is to go wrong";
+        let no_fault =
+            "write \"fault\" and hang, break, lie BYTES, delay MS, status CODE (200, 401, 403, 404, 500, 502, 503, 504), or none";
+        assert_eq!(answers, format!("ok\nhew has no folder \"Nowhere\"; Inbox is one\n{wrong}\nok\n{no_fault}\n"));
+    }
+
+    #[tokio::test]
+    async fn a_fault_holds_until_it_is_ended() {
+        let cas = Cas::start(CasOptions::default()).await.unwrap();
+        let mut delivery = Delivery::new(None, "example.org".into());
+        let mut device = Device::new(Arc::new(DeviceOptions::new(cas.address(), None)), "hew", "LOAD1");
+        delivery.obey(&cas, "fault status 503").await.unwrap();
+        assert!(matches!(device.folder_sync().await, Err(DeviceError::Http(503))));
+        delivery.obey(&cas, "fault none").await.unwrap();
+        assert_eq!(device.folder_sync().await.unwrap().status, 1);
     }
 }

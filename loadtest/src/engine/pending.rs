@@ -18,15 +18,21 @@ pub struct Change {
 
 /// All of them, by device.
 #[derive(Debug, Default)]
-pub struct Pending(HashMap<u32, Vec<Change>>);
+pub struct Pending {
+    changes: HashMap<u32, Vec<Change>>,
+    /// Lost ones that were told of one by one.
+    told: u32,
+}
 
 /// One device has as many at most: more say nothing new.
 const OF_ONE_MAX: usize = 64;
+/// So many lost wakes are told of one by one; the rest are only counted.
+const TOLD_MAX: u32 = 20;
 
 impl Pending {
     /// A change is about to be sent.
     pub fn add(&mut self, device: usize, change: Change) {
-        let changes = self.0.entry(device as u32).or_default();
+        let changes = self.changes.entry(device as u32).or_default();
         if changes.len() < OF_ONE_MAX {
             changes.push(change);
         }
@@ -44,7 +50,7 @@ impl Pending {
 
     /// The device can be woken from now on, or not any more.
     pub fn reachable(&mut self, device: usize, since: Option<Instant>) {
-        for change in self.0.get_mut(&(device as u32)).into_iter().flatten() {
+        for change in self.changes.get_mut(&(device as u32)).into_iter().flatten() {
             change.reachable = change.reachable.filter(|_| since.is_some()).or(since);
             change.away |= since.is_none();
         }
@@ -52,11 +58,22 @@ impl Pending {
 
     /// Takes out what is not answered although the device could have been woken for so long; how many.
     pub fn lost(&mut self, after: Duration, now: Instant) -> u64 {
+        let Pending { changes, told } = self;
         let mut lost = 0;
-        self.0.retain(|_, changes| {
-            let before = changes.len();
-            changes.retain(|change| change.reachable.is_none_or(|since| now.saturating_duration_since(since.max(change.sent)) < after));
-            lost += (before - changes.len()) as u64;
+        changes.retain(|device, changes| {
+            changes.retain(|change| {
+                let ago = |at: Instant| now.saturating_duration_since(at);
+                let Some(since) = change.reachable.filter(|since| ago(change.sent.max(*since)) >= after) else { return true };
+                if *told < TOLD_MAX {
+                    *told += 1;
+                    let (sent_s, since_s) = (ago(change.sent).as_secs_f64(), ago(since).as_secs_f64());
+                    eprintln!(
+                        "pushgate-loadtest: lost: device {device} could be woken for {since_s:.1} s, by a change of {sent_s:.1} s ago"
+                    );
+                }
+                lost += 1;
+                false
+            });
             !changes.is_empty()
         });
         lost
@@ -64,20 +81,20 @@ impl Pending {
 
     /// Changes that could have been answered and are not.
     pub fn outstanding(&self) -> usize {
-        self.0.values().flatten().filter(|change| change.reachable.is_some()).count()
+        self.changes.values().flatten().filter(|change| change.reachable.is_some()).count()
     }
 
     /// Whether a change of this device is not answered.
     pub fn is_awaited(&self, device: usize) -> bool {
-        self.0.contains_key(&(device as u32))
+        self.changes.contains_key(&(device as u32))
     }
 
     fn take(&mut self, device: usize, is_answered: impl Fn(&Change) -> bool) -> Vec<Change> {
-        let Some(changes) = self.0.get_mut(&(device as u32)) else { return Vec::new() };
+        let Some(changes) = self.changes.get_mut(&(device as u32)) else { return Vec::new() };
         let (answered, left) = changes.iter().partition(|change| is_answered(change));
         *changes = left;
         if changes.is_empty() {
-            self.0.remove(&(device as u32));
+            self.changes.remove(&(device as u32));
         }
         answered
     }

@@ -139,7 +139,8 @@ impl Sender {
         let fleet = Arc::clone(&self.fleet);
         let ways = self.ways.iter_mut().filter(|way| part == Part::All || matches!(way, Way::Webhook(..)) == (part == Part::Word));
         for (index, way) in ways.enumerate() {
-            let batch = if let Way::Webhook(_, batch_max) = way { *batch_max } else { devices.len().max(1) };
+            // One by one, some side by side: only those that are about to go count as sent.
+            let batch = if let Way::Webhook(_, batch_max) = way { *batch_max } else { SIDE_BY_SIDE };
             for devices in devices.chunks(batch) {
                 // Of a mail without word of it nobody can know.
                 if index == 0 && part != Part::Mail {
@@ -163,7 +164,7 @@ impl Way {
                 Way::Webhook(addresses.iter().map(|&address| Webhook::new(address, token.clone())).collect(), *batch_max)
             }
             Notify::Command { words } => Way::Command(words.clone().into(), permits()),
-            Notify::Lmtp { address } => Way::Lmtp(Arc::new(lmtp_address(address)?), permits()),
+            Notify::Lmtp { address } => Way::Lmtp(Arc::new(LmtpAddress::parse(address).context("changes.lmtp.address")?), permits()),
             Notify::Lines { to, line } => Way::Lines(Lines::to(to)?, line.clone()),
         })
     }
@@ -243,15 +244,6 @@ async fn call(words: Arc<[String]>, user: User) -> anyhow::Result<()> {
 async fn deliver(address: Arc<LmtpAddress>, user: User) -> anyhow::Result<()> {
     let message = "From: pushgate-loadtest <loadtest@localhost>\r\nSubject: load test\r\n\r\nOne of many.\r\n";
     lmtp::deliver(&address, &user.mailbox, message, PATIENCE, || {}).await.map_err(|error| anyhow!("LMTP: {error}"))
-}
-
-/// `HOST:PORT`, or `unix:/path`.
-fn lmtp_address(text: &str) -> anyhow::Result<LmtpAddress> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return Ok(LmtpAddress::Unix(path.into()));
-    }
-    let (host, port) = text.rsplit_once(':').context("changes.lmtp.address is HOST:PORT or unix:/path")?;
-    Ok(LmtpAddress::Tcp(host.trim_matches(['[', ']']).to_owned(), port.parse().context("changes.lmtp.address: the port")?))
 }
 
 fn permits() -> Arc<Semaphore> {

@@ -177,6 +177,8 @@ mod tests {
             seconds: 1.0,
             devices: States { held: 900, syncing: 60, ..States::default() },
             wakes: 12,
+            late: 1,
+            lost: 0,
             changes: 13,
             expired: 0,
             errors: [("timeout".to_owned(), 1), ("refused".to_owned(), 2)].into(),

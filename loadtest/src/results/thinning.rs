@@ -19,6 +19,8 @@ fn join(samples: &[Sample]) -> Sample {
         joined.devices = sample.devices;
         joined.tool_bytes = sample.tool_bytes;
         joined.wakes += sample.wakes;
+        joined.late += sample.late;
+        joined.lost += sample.lost;
         joined.changes += sample.changes;
         joined.expired += sample.expired;
         joined.server = sample.server.or(joined.server);
@@ -53,6 +55,8 @@ mod tests {
             seconds: 1.0,
             devices: States { held: number, ..States::default() },
             wakes: 2,
+            late: 1,
+            lost: 3,
             errors: [("timeout".to_owned(), 1)].into(),
             wake_ms: number.is_multiple_of(2).then_some(Quantiles { p50: ms, p90: ms, p99: ms, max: ms }),
             ..Sample::default()
@@ -71,7 +75,8 @@ mod tests {
         let samples: Vec<Sample> = (1..=1_001).map(second).collect();
         let thinned = thin(&samples, 100);
         assert!(thinned.len() <= 100);
-        assert_eq!(thinned.iter().map(|sample| sample.wakes).sum::<u64>(), 2_002);
+        let sums = thinned.iter().map(|sample| (sample.wakes, sample.late, sample.lost));
+        assert_eq!(sums.fold((0, 0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1, sum.2 + more.2)), (2_002, 1_001, 3_003));
         assert_eq!(thinned.iter().map(|sample| sample.errors["timeout"]).sum::<u64>(), 1_001);
         let last = thinned.last().unwrap();
         assert_eq!((last.t_s, last.devices.held), (1_001.0, 1_001));

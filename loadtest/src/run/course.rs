@@ -22,6 +22,8 @@ pub struct Course {
 enum Part {
     Mail,
     Event(Event),
+    /// Only a part of the run is over.
+    Next,
 }
 
 /// What happens: what the crews are to do, and what it is called.
@@ -46,6 +48,10 @@ impl Course {
                     awaiting.push_back((after(held_s), Part::Event(*event)));
                 }
             }
+        }
+        if let Some(parts_s) = plan.run.parts_s {
+            let begins = (1..).map(|part| plan.ramp_time() + after(parts_s) * part);
+            timed.extend(begins.take_while(|&at| at < after(plan.run.duration_s)).map(|at| (at, Part::Next)));
         }
         timed.sort_by_key(|&(at, _)| std::cmp::Reverse(at));
         let ends_held = plan.run.ends_held_s.map(after);
@@ -93,7 +99,11 @@ impl Course {
 
 impl Part {
     fn happens(&self) -> Happens {
-        let Part::Event(event) = self else { return (Some(Task::MailAll), "mail") };
+        let event = match self {
+            Part::Mail => return (Some(Task::MailAll), "mail"),
+            Part::Next => return (None, "next part"),
+            Part::Event(event) => event,
+        };
         match event.what {
             Happening::WakeAll => (Some(Task::wake_all(event.mail_before_s > 0.0, event.fetch_within_s)), "wake all"),
             Happening::Storm => (Some(Task::Storm(event.within_s)), "storm"),
@@ -107,6 +117,26 @@ mod tests {
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn parts_begin_when_the_ramp_is_over_and_end_with_the_run() {
+        let text = r#"
+            [target]
+            url = "http://127.0.0.1:1"
+            [devices]
+            count = 10
+            [ramp]
+            per_second = 5
+            [run]
+            duration_s = 12
+            parts_s = 4
+        "#;
+        let mut course = Course::new(&Plan::parse("test", text, &[]).expect("a scenario"));
+        let happened: Vec<_> = (0..20)
+            .flat_map(|second| std::iter::from_fn(|| course.next(at(second))).map(move |(_, label)| (second, label)).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(happened, [(2, "steady"), (6, "next part"), (10, "next part")]);
     }
 
     #[test]

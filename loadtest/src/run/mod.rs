@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::course::Course;
@@ -91,12 +92,11 @@ async fn conduct(plan: &Plan) -> anyhow::Result<Results> {
     let began = Instant::now();
     let mut ended = Ended::Completed;
     let mut is_quiet = false;
+    // One for the whole run: none is missed while a sample is taken.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                ended = Ended::Interrupted;
-            }
+            _ = interrupts.recv() => ended = Ended::Interrupted,
             () = tokio::time::sleep_until((began + course.next_at()).into()) => {}
             _ = ticking.tick() => {}
         }

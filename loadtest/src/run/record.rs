@@ -11,6 +11,9 @@ use crate::results::{
 };
 use crate::scenario::Plan;
 
+/// Wakes that take longer than this are late.
+const LATE_US: u64 = 1_000_000;
+
 /// Results in the making.
 pub struct Record {
     started: SystemTime,
@@ -65,6 +68,8 @@ impl Record {
         record(&mut latencies, &all.corrected_us);
         record(&mut self.uncorrected, &all.uncorrected_us);
         (sample.devices, sample.wakes, sample.changes, sample.expired) = (all.states, all.wakes, all.changes, all.expired);
+        sample.late = latencies.len() - latencies.count_between(0, LATE_US);
+        sample.lost = all.lost;
         sample.tool_bytes = all.pss_bytes;
         let totals = &mut self.totals;
         totals.held_once = all.held_once;

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
+use pushgate::config::LmtpAddress;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Keys;
@@ -75,7 +76,8 @@ fn command(mut keys: Keys) -> Option<Notify> {
 }
 
 fn lmtp(mut keys: Keys) -> Option<Notify> {
-    let address = keys.take("address");
+    let known = |text: &str| LmtpAddress::parse(text).map(|_| text.to_owned()).ok_or_else(|| "is HOST:PORT or unix:/path".to_owned());
+    let address = keys.take_parsed("address", known);
     Some(Notify::Lmtp { address: keys.must("address", address)? })
 }
 

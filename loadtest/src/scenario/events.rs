@@ -98,12 +98,12 @@ impl Event {
             }
         };
         let what = keys.must("what", what);
-        let within_s = keys.take_positive("within_s").unwrap_or(0.0);
+        let within_s = keys.take_not_negative("within_s").unwrap_or(0.0);
         let mail_before_s = keys.take_positive("mail_before_s").unwrap_or(0.0);
         if at_s.or(held_s).is_some_and(|after_s| mail_before_s >= after_s) {
             keys.problem("mail_before_s", "is before the beginning");
         }
-        let fetch_within_s = keys.take_positive("fetch_within_s").unwrap_or(0.0);
+        let fetch_within_s = keys.take_not_negative("fetch_within_s").unwrap_or(0.0);
         Some(Event { when: when?, what: what?, within_s, mail_before_s, fetch_within_s })
     }
 }

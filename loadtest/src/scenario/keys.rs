@@ -44,15 +44,24 @@ impl Keys {
 
     /// The same for a number above 0.
     pub fn take_positive(&mut self, key: &str) -> Option<f64> {
+        self.take_number(key, |value| value > 0.0, "is a number above 0")
+    }
+
+    /// A number that may be 0.
+    pub fn take_not_negative(&mut self, key: &str) -> Option<f64> {
+        self.take_number(key, |value| value >= 0.0, "is 0 or a number above it")
+    }
+
+    fn take_number(&mut self, key: &str, is_allowed: impl FnOnce(f64) -> bool, reason: &str) -> Option<f64> {
         let value = match self.table.remove(key)? {
             Value::Integer(whole) => whole as f64,
             Value::Float(number) => number,
             _ => f64::NAN,
         };
-        if value > 0.0 && value.is_finite() {
+        if is_allowed(value) && value.is_finite() {
             return Some(value);
         }
-        self.problem(key, "is a number above 0");
+        self.problem(key, reason);
         None
     }
 

@@ -62,6 +62,8 @@ pub struct Run {
     pub duration_s: f64,
     /// The run ends before, when all events are over and all devices have been held again for so many seconds.
     pub ends_held_s: Option<f64>,
+    /// From the end of the ramp on, the report tells parts of the run apart that are so many seconds long.
+    pub parts_s: Option<f64>,
     /// 0: as many as the devices need.
     pub processes: usize,
     /// Where devices connect from; `None`: the system's choice.
@@ -182,10 +184,11 @@ impl Run {
         let duration_s = keys.take_positive("duration_s");
         let duration_s = keys.must("duration_s", duration_s);
         let ends_held_s = keys.take_positive("ends_held_s");
+        let parts_s = keys.take_positive("parts_s");
         let processes = keys.take("processes").unwrap_or(0);
         let sources = keys.take_parsed("sources", str::parse);
         let lost_after_s = keys.take_positive("lost_after_s").unwrap_or(30.0);
-        Some(Run { duration_s: duration_s?, ends_held_s, processes, sources, lost_after_s })
+        Some(Run { duration_s: duration_s?, ends_held_s, parts_s, processes, sources, lost_after_s })
     }
 }
 
