@@ -1,4 +1,5 @@
-//! Any bytes as queries.
+//! A fuzzer's bytes for the target `query`.
+
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pushgate::logic::eas::fuzz::query(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pushgate_fuzz::query::play(bytes));
