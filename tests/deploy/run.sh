@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What deploy/ promises, checked by the programs it is for: systemd, Prometheus, HAProxy, nginx, and an empty Debian 12 into which
-# the package is installed. Needs root, and target/release/pushgate. One line a check; ends with how many passed.
+# the package is installed, and out of which an image is made. Needs root, and target/release/pushgate. One line a check; ends with how many passed.
 #
 #   tests/deploy/run.sh ROOT    ROOT: where the Debian is made, and kept for the next run
 set -uo pipefail
@@ -10,6 +10,8 @@ root=$1
 target=${CARGO_TARGET_DIR:-$PWD/target}
 passed=0
 failed=0
+
+. tests/deploy/container.sh
 
 check() {
   local what=$1 log
@@ -35,11 +37,13 @@ main() {
   check "sysctl: every key exists here" sysctl_keys_exist
   check "package: built" build_package
   check "package: an empty Debian 12" make_debian
+  container_checks
   check "package: installed there" install_package
   check "package: files, owners, modes" installed_as_promised
   check "package: its configuration is checked" configuration_is_checked
   check "package: removed, configuration and data stay; purged, nothing does" remove_and_purge
   check "package: installed once more" install_package
+  check "a new operator: systemd boots it, in front of SOGo, a mail wakes a phone" take_the_operators_path
   echo "test result: $([ "$failed" = 0 ] && echo ok || echo FAILED). $passed passed; $failed failed; what deploy/ promises"
   [ "$failed" = 0 ]
 }
@@ -114,10 +118,14 @@ installed_as_promised() {
 # The shipped file names a certificate that is not there: said, with exit status 2. With one, it passes.
 configuration_is_checked() {
   rm -f "$root"/etc/pushgate/*.pem
-  in_debian pushgate check --config /etc/pushgate/pushgate.toml && return 1
+  in_debian pushgate check && return 1
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
     -keyout "$root/etc/pushgate/key.pem" -out "$root/etc/pushgate/fullchain.pem"
-  in_debian pushgate check --config /etc/pushgate/pushgate.toml
+  in_debian pushgate check
+}
+
+take_the_operators_path() {
+  DEBIAN=$root PYTHONDONTWRITEBYTECODE=1 timeout 300 /usr/bin/python3 -m unittest -f -v tests/deploy/test_operator.py
 }
 
 remove_and_purge() {
