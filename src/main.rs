@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Device(command) => cli::device::run(&command),
         Command::Mailbox(command) => cli::mailbox::run(&command),
         Command::Group(command) => cli::group::run(&command),
+        Command::Domain(command) => cli::domain::run(&command),
         Command::Rule(command) => cli::rule::run(&command),
         Command::Token(command) => cli::token::run(&command),
         Command::Audit(arguments) => cli::audit::run(&arguments),

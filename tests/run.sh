@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up and passes every test on a fresh Debian 12 with Rust: the one command that a change must survive.
 #
-#   tests/run.sh [LAYER…]     all layers, or those named: format lint tests sim micro demo api servers deploy
+#   tests/run.sh [LAYER…]     all layers, or those named: format lint tests sim fuzz micro demo api servers deploy attacks soak
 #   tests/run.sh benches      the budgets in time and memory, for a quiet machine: not among all layers, because a busy one fails them
 #
 # Missing Debian packages are installed when it runs as root, and named otherwise. A layer that fails does not stop the
@@ -14,10 +14,11 @@ output=$target/test-output
 passed=0
 failed=0
 
-build_packages=(gcc libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 python3-venv procps valgrind slapd)
+build_packages=(gcc g++ libc6-dev make libssl-dev pkg-config openssl libwbxml2-utils python3 python3-venv procps valgrind slapd libfaketime)
 server_packages=(sogo sogo-activesync dovecot-imapd dovecot-lmtpd lua-socket lua-cjson postgresql memcached nginx-light iproute2
   python3-requests)
-deploy_packages=(debootstrap haproxy libnginx-mod-stream prometheus systemd)
+deploy_packages=(debootstrap haproxy libnginx-mod-stream prometheus systemd systemd-container buildah docker-compose)
+attack_packages=(slowhttptest testssl.sh curl)
 
 main() {
   mkdir -p "$output"
@@ -26,7 +27,7 @@ main() {
   # The demo and the tests hold thousands of sockets in one process.
   ulimit -n "$(ulimit -Hn)"
   local layers=("$@")
-  [ ${#layers[@]} -gt 0 ] || layers=(format lint tests sim micro demo api servers deploy)
+  [ ${#layers[@]} -gt 0 ] || layers=(format lint tests sim fuzz micro demo api servers deploy attacks soak)
   for layer in "${layers[@]}"; do
     declare -F "layer_$layer" >/dev/null || { echo "tests/run.sh: there is no layer $layer" >&2; exit 2; }
     run_layer "$layer"
@@ -38,6 +39,9 @@ main() {
 
 # --- layers: each prints what it does, and ends with 0 when it passed
 
+# In one way for all of them: what is built with other packages has other features, and is built anew.
+release_binaries() { cargo build --release --locked --package pushgate --package pushgate-loadtest --bins; }
+
 layer_format() { cargo fmt --all --check; }
 
 layer_lint() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
@@ -48,6 +52,10 @@ layer_tests() { cargo test --workspace --locked --no-fail-fast; }
 # Seeded worlds around the lot; stops at the first seed that loses a wake, and says how to play it again.
 layer_sim() { cargo run --release --locked --quiet --example sim -- --seeds 10000; }
 
+# Whatever anybody may send, made up by a fuzzer: 10 s for each reader; stops at the first promise that is broken, and keeps the input.
+# Made up in the same way each time: a change is judged by what it changes. tests/fuzz.sh looks elsewhere each time.
+layer_fuzz() { SEED=1 tests/fuzz.sh 10; }
+
 # Instructions of each part against the stored baseline: the same on a busy machine, so it is among all layers.
 layer_micro() { cargo bench --locked --bench micro -- --count; }
 
@@ -55,7 +63,7 @@ layer_micro() { cargo bench --locked --bench micro -- --count; }
 layer_benches() { cargo bench --locked --bench budgets -- --short; }
 
 layer_demo() {
-  cargo build --release --locked --workspace --bins &&
+  release_binaries &&
     "$target/release/pushgate" demo --devices 1000 --for 20s --json | python3 tests/demo.py &&
     python3 tests/smoke.py "$target/release/pushgate" "$target/release/pushgate-loadtest"
 }
@@ -63,14 +71,14 @@ layer_demo() {
 # Every operation of the internal address with data made from its OpenAPI document, as an admin and as nobody: some 80 seconds.
 layer_api() {
   local venv=$target/schemathesis
-  cargo build --release --locked && python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 &&
+  release_binaries && python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 &&
     PUSHGATE="$target/release/pushgate" SCHEMATHESIS="$venv/bin/schemathesis" PYTHONDONTWRITEBYTECODE=1 python3 tests/api/check.py
 }
 
 # One of the devices is somebody else's program, from PyPI.
 layer_servers() {
   local venv=$target/test-venv
-  cargo build --release --locked --workspace --bins &&
+  release_binaries &&
     /usr/bin/python3 -m venv --system-site-packages "$venv" &&
     "$venv/bin/pip" install --quiet --no-deps --require-hashes --requirement tests/servers/requirements.txt &&
     PUSHGATE="$target/release/pushgate" LOADTEST="$target/release/pushgate-loadtest" PYTHONDONTWRITEBYTECODE=1 \
@@ -79,9 +87,20 @@ layer_servers() {
 
 # What deploy/ promises: the unit, the balancers' files, the alerts, and the package in an empty Debian.
 layer_deploy() {
-  cargo build --release --locked --workspace --bins &&
+  release_binaries &&
     cargo install cargo-deb --quiet --locked --version 3.8.0 --root "$target/tools" &&
     PATH=$target/tools/bin:$PATH tests/deploy/run.sh "$target/debian-root"
+}
+
+# slowhttptest against 5,000 held Pings, testssl.sh, client certificates: some five minutes.
+layer_attacks() {
+  release_binaries &&
+    PUSHGATE="$target/release/pushgate" PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -f -v -s tests/attacks
+}
+
+# 500 devices for three minutes while things around pushgate go wrong, after what judges that was tested itself. The whole: tests/soak.sh.
+layer_soak() {
+  PYTHONDONTWRITEBYTECODE=1 python3 -m unittest discover -v -s tests/soak && tests/soak.sh --short
 }
 
 # --- running and counting
@@ -93,10 +112,10 @@ run_layer() {
   local name=$1 started=$SECONDS code=0
   echo
   echo "== $name"
-  export -f "layer_$name"
+  export -f "layer_$name" release_binaries
   export target
   timeout --kill-after=30 "$layer_s_max" bash -uo pipefail -c "layer_$name" >"$output/$name" 2>&1 </dev/null || code=$?
-  [ "$code" = 0 ] || { tail -n 80 "$output/$name"; grep -E '^test .*FAILED$|panicked at' "$output/$name"; }
+  [ "$code" = 0 ] || { tail -n 80 "$output/$name"; grep -E -A 6 '^test .*FAILED$|panicked at|^(FAIL|ERROR): ' "$output/$name" | grep -vE '^ +([0-9]+:|at )|^stack backtrace|^test .* ok$' | tail -n 60; }
   [ "$code" != 124 ] || echo "$name: hung; ended after $layer_s_max s"
   summary "$output/$name"
   count "$output/$name" "$code"
@@ -105,7 +124,7 @@ run_layer() {
 
 # The test runners' own summary lines, and the figures that the demo and the server tests measured.
 summary() {
-  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|demo: .*|api: .*|micro: .*|ANOTHER .*|[|] .* [|] (yes|NO|within tolerance) [|])|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
+  grep -oE '^(test result: .*|Ran [0-9]+ tests.*|OK$|FAILED.*|demo: .*|api: .*|soak: .*|fuzz: .*|micro: .*|ANOTHER .*|[|] .* [|] (yes|NO|within tolerance) [|])|(^|\.\.\. )    [a-zA-Z0-9][^:]*: .*[0-9].*' "$1" |
     grep -v ' 0 passed; 0 failed' | sed 's/^\.\.\. //'
 }
 
@@ -132,7 +151,7 @@ sum() { grep -E "$2" "$1" | grep -oE "$3" | grep -oE '[0-9]+' | awk '{ n += $1 }
 
 install_packages() {
   local missing=() package
-  for package in "${build_packages[@]}" "${server_packages[@]}" "${deploy_packages[@]}"; do
+  for package in "${build_packages[@]}" "${server_packages[@]}" "${deploy_packages[@]}" "${attack_packages[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0

@@ -25,5 +25,5 @@ pub use serve::{Acceptor, Plain, serve};
 pub use token::Token;
 pub use view::{
     BoxFuture, ClassStatus, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, SourceStatus,
-    Status, Trouble,
+    Status, Trouble, TurnedAwayView,
 };

@@ -138,7 +138,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Conflict { revision } => Problem::stale(revision),
             StoreError::Missing(_) => Problem::new(StatusCode::NOT_FOUND, detail),
-            StoreError::Exists(_) | StoreError::Foreign(_) | StoreError::Full(_) | StoreError::Unreadable => {
+            StoreError::Exists(_) | StoreError::Foreign(_) | StoreError::InTheWay(_) | StoreError::Full(_) | StoreError::Unreadable => {
                 Problem::new(StatusCode::CONFLICT, detail)
             }
             StoreError::InUse(by) => Problem::new(StatusCode::CONFLICT, detail).with("used_by", by.into()),

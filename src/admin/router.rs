@@ -59,6 +59,7 @@ pub fn router(internal: Internal) -> Router {
     let guarded = mount(guarded)
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path takes another method: see Allow."))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "There is nothing at this path."))
+        .layer(middleware::from_fn_with_state(api::Refusals::new(internal.clone()), api::enter_refusals))
         .layer(middleware::from_fn_with_state(internal.clone(), api::authenticate));
     let open = mount(open)
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This path takes another method: see Allow."));

@@ -108,6 +108,25 @@ pub struct Trouble {
     /// It asks the same over and over.
     #[serde(default, rename = "loop")]
     pub looping: Option<LoopView>,
+    /// Its mailbox has as many devices as it may.
+    #[serde(default)]
+    pub turned_away: Option<TurnedAwayView>,
+}
+
+/// A device that its mailbox has no room for: it has no partnership.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TurnedAway")]
+pub struct TurnedAwayView {
+    /// What it says it is.
+    pub device_type: String,
+    /// Since when it tries.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub since: Timestamp,
+    /// When it last did; a day later it is forgotten.
+    #[schemars(schema_with = "super::api::shape::time")]
+    pub last_at: Timestamp,
+    /// How often.
+    pub count: u32,
 }
 
 /// A password that the backend rejected, and that is answered 401 here when the same device repeats it. Another password passes.

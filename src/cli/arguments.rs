@@ -1,8 +1,9 @@
 //! Every command and its flags: the parser and the help come from here.
 
 pub mod administration;
+mod mailboxes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -48,6 +49,9 @@ pub enum Command {
     /// Mailboxes: ActiveSync on or off, policy, allowed devices.
     #[command(subcommand)]
     Mailbox(administration::Mailbox),
+    /// Domains whose mailboxes have a policy.
+    #[command(subcommand)]
+    Domain(administration::Domain),
     /// Policies: what devices must apply.
     #[command(subcommand)]
     Policy(administration::Policy),
@@ -66,20 +70,36 @@ pub enum Command {
     Decode(Decode),
 }
 
+/// Where the Debian package has it.
+const PACKAGED: &str = "/etc/pushgate/pushgate.toml";
+
+/// The configuration, when none is named.
+fn configuration() -> PathBuf {
+    configuration_among(Path::exists)
+}
+
+fn configuration_among(exists: impl Fn(&Path) -> bool) -> PathBuf {
+    let (here, packaged) = (PathBuf::from("pushgate.toml"), PathBuf::from(PACKAGED));
+    if !exists(&here) && exists(&packaged) { packaged } else { here }
+}
+
 /// `serve`
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Configuration file.
-    #[arg(long, value_name = "FILE", default_value = "pushgate.toml")]
+    /// Configuration file; unless named: pushgate.toml here, else /etc/pushgate/pushgate.toml.
+    #[arg(long, value_name = "FILE", default_value_os_t = configuration())]
     pub config: PathBuf,
 }
 
 /// `check`
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Configuration file.
-    #[arg(long, value_name = "FILE", default_value = "pushgate.toml")]
+    /// Configuration file; unless named: pushgate.toml here, else /etc/pushgate/pushgate.toml.
+    #[arg(long, value_name = "FILE", default_value_os_t = configuration())]
     pub config: PathBuf,
+    /// Show every limit, its value, where it comes from and its reason.
+    #[arg(long)]
+    pub limits: bool,
     /// A configuration of nginx, HAProxy, Apache, SOGo or systemd: says which hop would cut a held Ping. May be given several times.
     #[arg(long = "with", value_name = "FILE")]
     pub with: Vec<PathBuf>,
@@ -123,7 +143,7 @@ pub struct Decode {
 #[derive(Debug, Args)]
 pub struct Target {
     /// Configuration file that names the internal address and the token file.
-    #[arg(long, value_name = "FILE", default_value = "pushgate.toml")]
+    #[arg(long, value_name = "FILE", default_value_os_t = configuration())]
     pub config: PathBuf,
     /// Internal address, such as http://127.0.0.1:9080, instead of the configured one.
     #[arg(long, value_name = "URL")]
@@ -229,11 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_of_this_folder_comes_before_the_packages() {
+        let here = Path::new("pushgate.toml");
+        assert_eq!(configuration_among(|_| true), here);
+        assert_eq!(configuration_among(|path| path == here), here);
+        assert_eq!(configuration_among(|_| false), here, "which is then missed by that name");
+        assert_eq!(configuration_among(|path| path != here), Path::new(PACKAGED));
+    }
+
+    #[test]
     fn the_documented_lines_are_understood() {
         let Ok(Command::Demo(demo)) = parse("pushgate demo --devices 50 --for 30s --json --port 8443") else { panic!("demo") };
         assert_eq!((demo.devices, demo.duration, demo.json, demo.port), (50, Some(Duration::from_secs(30)), true, 8443));
         let Ok(Command::Serve(serve)) = parse("pushgate serve") else { panic!("serve") };
-        assert_eq!(serve.config, PathBuf::from("pushgate.toml"));
+        assert_eq!(serve.config, configuration());
         let Ok(Command::Notify(notify)) = parse("pushgate notify --mailbox hew --folder INBOX --class email") else { panic!("notify") };
         assert_eq!((notify.folder.as_deref(), notify.class), (Some("INBOX"), Some(Class::Email)));
         let Ok(Command::Decode(decode)) = parse("pushgate decode --query -") else { panic!("decode") };

@@ -6,14 +6,15 @@ use super::arguments::administration::Audit;
 use super::client::{Gateway, with_query};
 use super::listing::{fetch_all, show};
 use super::table::table;
+use super::when::when;
 use super::{Outcome, block_on};
 use crate::admin::api::audit::EntryView;
 
 /// Lists entries, the newest first.
 pub fn run(arguments: &Audit) -> Outcome {
     let filter = [
-        ("since", arguments.since.clone()),
-        ("until", arguments.until.clone()),
+        ("since", when(arguments.since.as_ref())),
+        ("until", when(arguments.until.as_ref())),
         ("actor", arguments.actor.clone()),
         ("mailbox", arguments.mailbox.clone()),
     ];

@@ -45,9 +45,14 @@ pub(super) fn run(config: &Config, with: &[PathBuf], is_json: bool) -> Outcome {
 fn of_file(path: &Path, needs: &Needs) -> Result<Vec<Row>, Failure> {
     let file = path.display().to_string();
     let bad = |message: String| Failure::Usage(format!("--with {file}: {message}"));
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let opened = std::fs::File::open(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
-    opened.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(|error| bad(format!("cannot be read: {error}")))?;
+    opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| bad(format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(bad(format!("is longer than {FILE_BYTES_MAX} bytes, which no configuration is")));
+    }
+    // Comments may be in any encoding.
+    let text = String::from_utf8_lossy(&bytes);
     let findings = examine(&text, needs).ok_or_else(|| bad("is no configuration of nginx, HAProxy, Apache, SOGo or systemd".to_owned()))?;
     Ok(findings.into_iter().map(|finding| Row { file: Some(file.clone()), finding }).collect())
 }
@@ -59,7 +64,7 @@ fn needs(config: &Config) -> Needs {
         check_heartbeat: Duration::from_secs(config.backend.check_heartbeat_s.into()),
         checks_max: config.backend.checks_max,
         backend_connections_max: config.backend.connections_max,
-        connections_max: config.limits.connections_max,
+        connections_max: config.limits.connections_max + config.limits.parked_max,
         backlog: u32::try_from(listen.backlog).unwrap_or_default(),
         leaves_within: config.drain.total() + LEAVE,
         own_ports: listen.address.iter().chain(&listen.plain_address).map(|address| address.port()).collect(),

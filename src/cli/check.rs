@@ -12,11 +12,14 @@ use rustls::sign::CertifiedKey;
 use super::arguments::Check;
 use super::{Failure, Outcome, chain, load, say, wrong};
 use crate::admin::token;
-use crate::config::{Canary, CanaryWay, Config, LmtpAddress, Problem, Resolve};
+use crate::config::{Canary, CanaryWay, Config, LmtpAddress, MailWay, Problem, Resolve};
 use crate::logic::eas::{Class, ClassSet};
 
 /// Reports problems (exit code 2), or what a gateway with this configuration would do, and which hops would not let it (exit code 1).
 pub fn run(arguments: &Check) -> Outcome {
+    if arguments.limits {
+        return say(&super::limits::report(&arguments.config)?);
+    }
     let report = check(&arguments.config)?;
     if !arguments.json {
         say(&report)?;
@@ -49,12 +52,22 @@ fn file_problems(config: &Config) -> Vec<Problem> {
     if let Some(ca) = &config.backend.ca {
         check("backend.ca", authorities(ca));
     }
+    if let Some(ca) = config.directory.as_ref().and_then(|directory| directory.ca.as_ref()) {
+        check("directory.ca", authorities(ca));
+    }
+    if let Some(ca) = &config.store.ca {
+        check("store.ca", authorities(ca));
+    }
     if let Some(canary) = &config.notify.canary {
         match &canary.way {
-            CanaryWay::Lmtp(LmtpAddress::Unix(path)) => check("notify.canary.lmtp", socket(path)),
-            CanaryWay::Lmtp(LmtpAddress::Tcp(..)) => {}
+            CanaryWay::Lmtp(address) => check("notify.canary.lmtp", reachable(address)),
             CanaryWay::Command(words) => check("notify.canary.command", program(words.first().map_or("", String::as_str))),
         }
+    }
+    match config.mail.as_ref().map(|mail| &mail.way) {
+        Some(MailWay::Lmtp(address)) => check("mail.server", reachable(address)),
+        Some(MailWay::Command(words)) => check("mail.command", program(words.first().map_or("", String::as_str))),
+        _ => {}
     }
     check("internal.token_file", token_file(&config.internal.token_file));
     problems
@@ -103,6 +116,14 @@ fn socket(path: &Path) -> Result<(), String> {
         Ok(found) if found.file_type().is_socket() => Ok(()),
         Ok(_) => Err(format!("{} is no socket", path.display())),
         Err(error) => Err(format!("{} cannot be used: {error}", path.display())),
+    }
+}
+
+/// Nobody is called over the network.
+fn reachable(address: &LmtpAddress) -> Result<(), String> {
+    match address {
+        LmtpAddress::Unix(path) => socket(path),
+        LmtpAddress::Tcp(..) => Ok(()),
     }
 }
 
@@ -270,6 +291,18 @@ mod tests {
             folder.path("no/token")
         );
         assert!(usage(check(&folder.write("pushgate.toml", &text))).contains("there is no folder"));
+    }
+
+    #[test]
+    fn what_serve_would_stumble_over_is_noticed() {
+        let folder = Folder::new();
+        let more = "[directory]\nurl = \"ldaps://ldap.example.org\"\nca = \"/nowhere/ca.pem\"\nbase = \"dc=x\"\n\
+            [mail]\ncommand = [\"/nowhere/sendmail\"]\nadministrators = [\"a@example.org\"]\n";
+        let said = usage(folder.check("a.pem", "a.key", more));
+        assert!(said.contains("directory.ca") && said.contains("mail.command"), "{said}");
+        let said =
+            usage(folder.check("a.pem", "a.key", "[mail]\nserver = \"lmtp:unix:/nowhere/lmtp\"\nadministrators = [\"a@example.org\"]\n"));
+        assert!(said.contains("mail.server"), "{said}");
     }
 
     #[test]

@@ -24,10 +24,13 @@ pub fn run(command: &Group) -> Outcome {
             table(["NAME", "POLICY", "RANK", "MAILBOXES", "FROM"], &groups.iter().map(row).collect::<Vec<_>>())
         }),
         Group::Show { name, reach } => show_one(name, reach),
-        Group::Set { name, from_csv, policy, no_policy, rank, reach } => {
+        Group::Set { name, from_csv, empty, policy, no_policy, rank, reach } => {
             let mut change = policy_change(policy.as_deref(), *no_policy);
             if let Some(rank) = rank {
                 change.insert("rank".into(), json!(rank));
+            }
+            if *empty {
+                change.insert("mailboxes".into(), json!([]));
             }
             set(name, from_csv.as_deref(), change, reach)
         }
@@ -54,7 +57,10 @@ pub(super) fn policy_change(policy: Option<&str>, no_policy: bool) -> Map<String
 
 /// A file of mailboxes.
 pub(super) fn read_file(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
+    std::fs::read_to_string(path).map_err(|error| {
+        let advice = if error.kind() == std::io::ErrorKind::InvalidData { ": save it as UTF-8" } else { "" };
+        Failure::Usage(format!("cannot read {}: {error}{advice}", path.display()))
+    })
 }
 
 fn root(reach: &GroupReach) -> &'static str {
@@ -68,7 +74,11 @@ fn path(name: &str, reach: &GroupReach) -> String {
 fn show_one(name: &str, reach: &GroupReach) -> Outcome {
     let gateway = Gateway::of(&reach.reach.target)?;
     block_on(async {
-        let mut group: Value = gateway.fetch(&path(name, reach)).await?;
+        let other = if reach.list { "for a group, leave out --list" } else { "for a list, say --list" };
+        let mut group: Value = gateway.fetch(&path(name, reach)).await.map_err(|failure| match failure {
+            Failure::Failed(why) if why.contains(" 404 ") => Failure::Failed(format!("{why} ({other})")),
+            failure => failure,
+        })?;
         let members = fetch_all(&gateway, &format!("{}/mailboxes", path(name, reach))).await?;
         if reach.reach.json {
             group["members"] = members.into();
@@ -82,7 +92,7 @@ fn show_one(name: &str, reach: &GroupReach) -> Outcome {
 fn set(name: &str, file: Option<&Path>, change: Map<String, Value>, reach: &GroupReach) -> Outcome {
     let text = file.map(read_file).transpose()?;
     if text.is_none() && change.is_empty() {
-        return Err(Failure::Usage("say what to set: --from-csv, --policy, --no-policy or --rank".into()));
+        return Err(Failure::Usage("say what to set: --from-csv, --empty, --policy, --no-policy or --rank".into()));
     }
     let gateway = Gateway::of(&reach.reach.target)?;
     block_on(async {

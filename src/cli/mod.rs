@@ -1,7 +1,7 @@
 //! Commands: one file each. In: parsed arguments. Out: lines on standard output, and how it went.
 //!
 //! * [`arguments`]: every command and its flags, once. * [`check`], [`notify`], [`status`], [`reload`], [`drain`]: the commands that work on a
-//!   running gateway or its configuration. * [`device`], [`mailbox`], [`policy`], [`group`], [`rule`], [`token`], [`audit`]: what
+//!   running gateway or its configuration. * [`device`], [`mailbox`], [`domain`], [`policy`], [`group`], [`rule`], [`token`], [`audit`]: what
 //!   administrators do. * `client`: their way to the internal address. * `table`, `listing`, `confirm`: what they have in common.
 
 pub mod arguments;
@@ -10,11 +10,14 @@ mod chain;
 pub mod check;
 mod client;
 mod confirm;
+mod debug_log;
 pub mod decode;
 pub mod demo;
 pub mod device;
+pub mod domain;
 pub mod drain;
 pub mod group;
+mod limits;
 mod listing;
 pub mod mailbox;
 pub mod notify;
@@ -25,6 +28,7 @@ pub mod serve;
 pub mod status;
 mod table;
 pub mod token;
+mod when;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -10,7 +10,7 @@ use super::listing::{self, list_all};
 use super::table::{sheet, table};
 use super::{Failure, Outcome, block_on, say};
 use crate::admin::api::policies::PolicyView;
-use crate::logic::policy::{Changes, Setting, settings_reference};
+use crate::logic::policy::{Changes, Kind, Setting, settings_reference};
 
 /// Runs one of them.
 pub fn run(command: &Policy) -> Outcome {
@@ -46,6 +46,9 @@ fn show(name: &str, all: bool, reach: &Reach) -> Outcome {
 }
 
 fn create(arguments: &PolicySettings) -> Outcome {
+    if arguments.no_default {
+        return Err(Failure::Usage("a new policy is not the default unless --default says so".into()));
+    }
     let body = json!({ "name": arguments.name, "settings": given(&arguments.settings)? });
     let gateway = Gateway::of(&arguments.reach.target)?;
     block_on(async {
@@ -57,23 +60,29 @@ fn create(arguments: &PolicySettings) -> Outcome {
 
 fn set(arguments: &PolicySettings) -> Outcome {
     let settings = given(&arguments.settings)?;
-    if settings.is_empty() && !arguments.default {
-        return Err(Failure::Usage("say what to set: SETTING=VALUE …, or --default; pushgate policy settings lists all settings".into()));
+    if settings.is_empty() && !arguments.default && !arguments.no_default {
+        let what = "say what to set: SETTING=VALUE …, --default or --no-default; pushgate policy settings lists all settings";
+        return Err(Failure::Usage(what.into()));
     }
     let gateway = Gateway::of(&arguments.reach.target)?;
     block_on(async {
         let read = gateway.send(Ask::new(Method::GET, path(&arguments.name))).await?;
+        let present: PolicyView = read.read(&gateway)?;
+        if arguments.no_default && !present.is_default {
+            return Err(Failure::Failed(format!("{} is not the default policy: nothing was changed", present.name)));
+        }
         let change = Ask::new(Method::PATCH, path(&arguments.name)).json(&json!({ "settings": settings })).if_match(read.etag.clone());
         let policy = gateway.send(change).await?.read(&gateway)?;
         done(&gateway, arguments, policy).await
     })
 }
 
-/// Makes it the default if that was asked for, and shows it.
+/// Makes it the default, or no more so, if that was asked for, and shows it.
 async fn done(gateway: &Gateway, arguments: &PolicySettings, mut policy: Value) -> Outcome {
-    if arguments.default {
+    if arguments.default || arguments.no_default {
+        let chosen = arguments.default.then_some(&arguments.name);
         let read = gateway.send(Ask::new(Method::GET, "/v1/default-policy")).await?;
-        let choice = Ask::new(Method::PUT, "/v1/default-policy").json(&json!({ "policy": arguments.name })).if_match(read.etag.clone());
+        let choice = Ask::new(Method::PUT, "/v1/default-policy").json(&json!({ "policy": chosen })).if_match(read.etag.clone());
         gateway.send(choice).await?;
         policy = gateway.fetch(&path(&arguments.name)).await?;
     }
@@ -93,15 +102,17 @@ fn remove(name: &str, yes: bool, reach: &Reach) -> Outcome {
 /// `SETTING=VALUE` … as the gateway takes them; everything that is wrong with them, before anything is sent.
 fn given(pairs: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut settings = Map::new();
-    let mut split = Vec::new();
-    for pair in pairs {
-        let parts = pair.split_once('=');
-        split.push(parts.ok_or_else(|| Failure::Usage(format!("{pair:?} is not SETTING=VALUE, such as MinDevicePasswordLength=6")))?);
+    let mut lines = String::new();
+    for pair in pairs.iter().filter(|pair| !pair.contains('=')) {
+        lines += &format!("\n  {pair:?} is not SETTING=VALUE, such as MinDevicePasswordLength=6");
     }
-    let changes = Changes::parse(split).map_err(|problems| {
-        let lines: String = problems.0.iter().map(|problem| format!("\n  {problem}")).collect();
-        Failure::Usage(format!("nothing was changed:{lines}"))
-    })?;
+    let changes = Changes::parse(pairs.iter().filter_map(|pair| pair.split_once('='))).unwrap_or_else(|problems| {
+        lines.extend(problems.0.iter().map(|problem| format!("\n  {problem}")));
+        Changes::new()
+    });
+    if !lines.is_empty() {
+        return Err(Failure::Usage(format!("nothing was changed:{lines}")));
+    }
     for (setting, value) in changes.iter() {
         settings.insert(setting.definition().key.to_owned(), value.map_or(Value::Null, |value| value.to_json(setting)));
     }
@@ -120,17 +131,23 @@ fn text(policy: &PolicyView, all: bool) -> String {
         ("Used by", Some(if policy.used_by.is_empty() { "nothing".to_owned() } else { policy.used_by.join(", ") })),
     ]);
     let shown = if all { &policy.effective } else { &policy.settings };
-    let rows: Vec<[String; 2]> =
-        Setting::ALL.iter().filter_map(|setting| Some([setting.name().to_owned(), plain(shown.get(setting.definition().key)?)])).collect();
+    let rows: Vec<[String; 2]> = Setting::ALL
+        .iter()
+        .filter_map(|setting| Some([setting.name().to_owned(), plain(*setting, shown.get(setting.definition().key)?)]))
+        .collect();
     if rows.is_empty() {
         return format!("{head}\nEvery setting is at its default; see all of them with --all.\n");
     }
     format!("{head}\n{}", table(["SETTING", "VALUE"], &rows))
 }
 
-/// As it may be given back.
-fn plain(value: &Value) -> String {
+/// As it may be given back, with its unit.
+fn plain(setting: Setting, value: &Value) -> String {
     match value {
+        Value::Number(number) => match setting.definition().kind {
+            Kind::Number { unit, .. } => format!("{number}{}", unit.suffix()),
+            _ => number.to_string(),
+        },
         Value::String(text) => text.clone(),
         Value::Array(entries) => entries.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
         other => other.to_string(),

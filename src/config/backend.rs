@@ -66,6 +66,8 @@ fn backend_urls(v: &mut Values) -> Vec<http::Uri> {
         let usable =
             uri.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && matches!(u.path(), "" | "/"));
         match usable {
+            // Not repeated: it may be a password.
+            _ if text.contains('@') => v.problem("backend.url", "has a user or a password before the host: devices bring their own"),
             Some(uri) => urls.push(uri),
             None => v.problem("backend.url", format!("\"{text}\" is not http(s)://host[:port] without a path")),
         }

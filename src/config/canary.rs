@@ -47,6 +47,20 @@ pub enum LmtpAddress {
     Unix(PathBuf),
 }
 
+impl LmtpAddress {
+    /// `HOST:PORT`, an IPv6 address in brackets, or `unix:/path`.
+    pub fn parse(text: &str) -> Option<LmtpAddress> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return path.starts_with('/').then(|| LmtpAddress::Unix(path.into()));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_host = !bare.is_empty() && (bare == host) != bare.contains(':') && !bare.contains(char::is_whitespace);
+        let port = port.parse::<u16>().ok().filter(|port| *port != 0)?;
+        is_host.then(|| LmtpAddress::Tcp(bare.to_owned(), port))
+    }
+}
+
 impl std::fmt::Display for LmtpAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -69,7 +83,7 @@ pub(super) fn build(v: &mut Values, mailboxes: &super::Mailbox) -> Option<Canary
     let command = v.texts(SECTION, "command");
     let address = v.text(SECTION, "lmtp");
     let way = if command.is_empty() {
-        let parsed = lmtp_address(&address);
+        let parsed = LmtpAddress::parse(&address);
         if parsed.is_none() {
             v.problem("notify.canary.lmtp", format!("\"{address}\" is neither host:port nor unix:/path"));
         }
@@ -109,17 +123,6 @@ pub(super) fn relate(notify: &Notify, v: &mut Values) {
     }
 }
 
-pub(super) fn lmtp_address(text: &str) -> Option<LmtpAddress> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return path.starts_with('/').then(|| LmtpAddress::Unix(path.into()));
-    }
-    let (host, port) = text.rsplit_once(':')?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let is_host = !bare.is_empty() && (bare == host) != bare.contains(':') && !bare.contains(char::is_whitespace);
-    let port = port.parse::<u16>().ok().filter(|port| *port != 0)?;
-    is_host.then(|| LmtpAddress::Tcp(bare.to_owned(), port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Config, Problem};
@@ -141,7 +144,7 @@ mod tests {
 
     #[test]
     fn lmtp_addresses_are_host_and_port_or_a_socket_file() {
-        let written = |text: &str| lmtp_address(text).map(|address| address.to_string());
+        let written = |text: &str| LmtpAddress::parse(text).map(|address| address.to_string());
         for good in ["127.0.0.1:24", "[::1]:24", "mail.example.org:2400", "unix:/var/run/dovecot/lmtp"] {
             assert_eq!(written(good).as_deref(), Some(good));
         }

@@ -3,43 +3,8 @@
 //! The parser, the environment names, `deploy/reference.toml` and the error messages all come from
 //! this table, so none of them can drift from the others.
 
-/// What a key holds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Bool,
-    /// A whole number in an inclusive range.
-    Int(i64, i64),
-    /// A string.
-    Text,
-    /// A string out of a fixed set.
-    Choice(&'static [&'static str]),
-    /// A list of strings.
-    TextList,
-    /// A list of `address:port`.
-    AddressList,
-    /// A list of address ranges (CIDR).
-    NetworkList,
-}
-
-/// One key of the configuration.
-#[derive(Debug, Clone, Copy)]
-pub struct Key {
-    /// Table, as written in brackets.
-    pub section: &'static str,
-    /// Name inside the table.
-    pub name: &'static str,
-    /// Type and range.
-    pub kind: Kind,
-    /// Default, as TOML.
-    pub default: &'static str,
-    /// One line: what it does, with its unit.
-    pub doc: &'static str,
-}
-
-const fn key(section: &'static str, name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
-    Key { section, name, kind, default, doc }
-}
+use super::key::key;
+pub use super::key::{Key, Kind};
 
 const DAY_S: i64 = 86_400;
 
@@ -88,6 +53,13 @@ pub const KEYS: &[Key] = &[
     key("tls", "private_key", Kind::Text, r#""key.pem""#, "Private key of the certificate (PEM: PKCS#8, SEC1 or PKCS#1)."),
     key("tls", "more_certificates", Kind::TextList, "[]", "Further certificates for other host names (SNI), each \"chain.pem:key.pem\"."),
     key("tls", "client_ca", Kind::Text, r#""""#, "CA (PEM) that device certificates must chain to; empty: devices are not asked for one."),
+    key(
+        "tls",
+        "client_certificate",
+        Kind::Choice(&["optional", "required"]),
+        r#""optional""#,
+        "With client_ca: \"required\" shakes no hands without a certificate. The backend gets it as Client-Cert (RFC 9440), which no device can forge.",
+    ),
     key(
         "backend",
         "url",
@@ -384,6 +356,20 @@ pub const KEYS: &[Key] = &[
     key("log", "level", Kind::Choice(&["error", "warn", "info", "debug", "trace"]), r#""info""#, "Least severe level that is logged."),
     key("log", "format", Kind::Choice(&["text", "json"]), r#""text""#, "One line an event, for people or for machines."),
     key(
+        "log",
+        "redact",
+        Kind::Choice(&["off", "hash"]),
+        r#""off""#,
+        "\"hash\": pseudonyms stand in the log for mailboxes (m-…), devices (d-…), addresses (a-…) and other names (n-…); pushgate mailbox show says which.",
+    ),
+    key(
+        "log",
+        "redact_key",
+        Kind::Text,
+        r#""""#,
+        "Key of the pseudonyms, at least 20 characters; better redact_key_file. Empty: one that ends with the process, and pseudonyms with it.",
+    ),
+    key(
         "drain",
         "drain_s",
         Kind::Int(0, 600),
@@ -405,7 +391,41 @@ pub const KEYS: &[Key] = &[
         "1000000",
         "Parked connections in all; more Pings are answered 503 with Retry-After.",
     ),
-    key("limits", "connections_max", Kind::Int(1, 10_000_000), "1000000", "Device connections in all; more are closed at accept."),
+    key(
+        "limits",
+        "connections_max",
+        Kind::Int(1, 10_000_000),
+        "100000",
+        "Active device connections (a handshake or a request under way, some 30 kB each); parked ones do not count. More are closed at accept.",
+    ),
+    key(
+        "limits",
+        "strangers_per_address_max",
+        Kind::Int(1, 10_000_000),
+        "20000",
+        "Connections from one address (IPv6: /64) whose credentials the backend has not accepted; trusted_proxies are exempt. More are closed at accept.",
+    ),
+    key(
+        "limits",
+        "device_requests_max",
+        Kind::Int(1, 100_000),
+        "16",
+        "Requests of one device under way at the same time; more are answered 503 with Retry-After.",
+    ),
+    key(
+        "limits",
+        "device_requests_per_s",
+        Kind::Int(1, 100_000),
+        "50",
+        "Requests of one device a second on the average, ten times as many at once; more are answered 503 with Retry-After.",
+    ),
+    key(
+        "limits",
+        "bodies_bytes_max",
+        Kind::Int(1_048_576, 1_099_511_627_776),
+        "268435456",
+        "Request bodies that are being read before they are passed on, in all; more are answered 503 with Retry-After.",
+    ),
     key(
         "limits",
         "handshakes_max",
@@ -415,7 +435,21 @@ pub const KEYS: &[Key] = &[
     ),
     key("limits", "handshake_s", Kind::Int(1, 300), "20", "Time for PROXY header and TLS handshake together."),
     key("limits", "head_bytes_max", Kind::Int(8_192, 1_048_576), "65536", "Request line and headers; more gets 431."),
-    key("limits", "head_s", Kind::Int(1, 300), "30", "Time for a request head once its first byte came."),
+    key("limits", "head_s", Kind::Int(1, 300), "15", "Time for a request head once its first byte came."),
+    key(
+        "limits",
+        "grace_s",
+        Kind::Int(1, 300),
+        "10",
+        "A device may keep us waiting this long within a body or an answer, whatever its pace.",
+    ),
+    key(
+        "limits",
+        "bytes_per_s_min",
+        Kind::Int(1, 1_048_576),
+        "256",
+        "Slowest pace of a body or an answer, on the average, once grace_s is over; a slower device is closed (body: 408).",
+    ),
     key("limits", "body_idle_s", Kind::Int(1, 3_600), "60", "A body or an answer that stands still this long closes the connection."),
     key(
         "limits",

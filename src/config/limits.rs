@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::values::Values;
 
-/// Bytes of a request body that are read as WBXML one level deep: real documents stay under 12.
+/// Levels of elements in a WBXML body: real documents stay under 12.
 pub const WBXML_DEPTH_MAX: usize = 16;
 /// Folder ids, sync keys and collection ids are at most 64 characters by specification; servers are laxer.
 pub const FOLDER_ID_BYTES_MAX: usize = 255;
-/// A device id is 1–255 bytes in the base64 query; the plain form is held to the same.
+/// A device id is 1–255 bytes in the base64 query; the plain form is held to the same, and so is what is kept of one that is not text.
 pub const DEVICE_ID_BYTES_MAX: usize = 255;
 /// A mailbox name: 64 + 1 + 255 by RFC 5321.
 pub const MAILBOX_BYTES_MAX: usize = 320;
@@ -126,9 +126,19 @@ pub const PATTERN_BYTES_MAX: usize = 255;
 pub const MAILBOX_DEVICE_IDS_MAX: usize = 1_000;
 /// Bytes kept of a user agent or a reason: headers may be long, tables are not.
 pub const NOTE_BYTES_MAX: usize = 512;
+/// Devices looked at to say what access rules would do: a second's work, while other reading waits.
+pub const RULES_FORESEEN_MAX: usize = 100_000;
+/// Bytes kept of what an entry of the audit trail says was done: names of some fifty mailboxes that came into a group.
+pub const AUDIT_DETAIL_BYTES_MAX: usize = 4_096;
+/// Entries a minute of people who were refused for their role: a script that does not give up must not fill the disk.
+pub const AUDIT_REFUSALS_PER_MINUTE: u32 = 120;
 
 /// Devices counted that are told to provision and do not get anywhere; some 200 bytes each.
 pub const LOOPING_DEVICES_MAX: usize = 20_000;
+/// Devices remembered that their mailbox has no room for; some 300 bytes each.
+pub const TURNED_AWAY_MAX: usize = 10_000;
+/// Of these, of one mailbox: whoever has a password may make up ids.
+pub const TURNED_AWAY_PER_MAILBOX_MAX: usize = 20;
 /// Devices with a password that the backend has just rejected, remembered to be answered here: some 300 bytes each.
 pub const SHIELDED_MAX: usize = 50_000;
 /// Devices counted that begin anew or Ping in rows: some 300 bytes each.
@@ -153,8 +163,9 @@ pub const LISTED_MAX: usize = 1_000;
 pub const MEMBERS_MAX: usize = 500_000;
 /// Groups read from a directory: a large organisation has more, and names with the filter those that matter.
 pub const DIRECTORY_GROUPS_MAX: usize = 1_000;
-/// Members of all those groups together, people and groups as they are named: some hundred bytes each while they are read.
-pub const DIRECTORY_MEMBERS_MAX: usize = MEMBERS_MAX;
+/// Members of all those groups together, people and groups as they are named: some hundred bytes each while they are read. As many
+/// as a list may have.
+pub const DIRECTORY_MEMBERS_MAX: usize = 500_000;
 /// One message of a directory: a group of 100,000 members named in full. Larger ones are read by directory.members_filter, in pages.
 pub const DIRECTORY_MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// All that a directory says in one reading: a million people at some 300 bytes.
@@ -174,6 +185,42 @@ pub const TOKENS_MAX: usize = 1_000;
 /// network fit, and a crowd of silent sockets keeps the door shut for seconds instead of `limits.handshake_s`.
 pub const HANDSHAKE_UNDISTURBED: Duration = Duration::from_secs(3);
 
+/// A body of this length is read before its sender is known: a Ping is under 1 KB, a FolderSync smaller. For more, or for a
+/// length that is not said, the backend is asked about the credentials first.
+pub const STRANGER_BODY_BYTES_MAX: usize = 16_384;
+/// Of the places for parked connections, one in so many is kept for held Pings: connections that are only idle do not take it.
+pub const PARKED_KEPT_FOR_PINGS: usize = 8;
+/// Devices whose requests are counted at the same time: one that made none for a second is forgotten when there are more.
+pub const COUNTED_DEVICES_MAX: usize = 200_000;
+/// A device may do at once what it may do in so many seconds: a phone that comes back asks for all of its folders.
+pub const DEVICE_BURST_S: u32 = 10;
+/// Lines of the log that come from one place in the program in one [`LOG_WINDOW`]: enough to see examples, and the rest is counted.
+pub const LOG_REPEATS_MAX: u32 = 50;
+/// See [`LOG_REPEATS_MAX`]; what was left out is said when it ends.
+pub const LOG_WINDOW: Duration = Duration::from_secs(10);
+/// Mailboxes with a debug log at the same time: a person reads one, a team a few.
+pub const DEBUG_LOGS_MAX: usize = 16;
+/// A debug log of a mailbox ends by itself after at most this: what is looked for has shown by then, and nobody has forgotten it.
+pub const DEBUG_LOG_TIME_MAX: Duration = Duration::from_secs(86_400);
+/// Lines of all of them in one [`LOG_WINDOW`]: a phone that Syncs as fast as it can makes some hundred a second.
+pub const DEBUG_LOG_LINES_MAX: u32 = 5_000;
+
+/// How long we wait for who is slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// In any case.
+    pub grace: Duration,
+    /// Beyond that, as long as it moves at this pace on the average.
+    pub bytes_per_s_min: u32,
+}
+
+impl Patience {
+    /// The wait that so many bytes have earned.
+    pub fn of(&self, bytes: u64) -> Duration {
+        self.grace + Duration::from_millis(bytes.saturating_mul(1_000) / u64::from(self.bytes_per_s_min.max(1)))
+    }
+}
+
 /// `[limits]`: the bounds an operator may move.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -181,8 +228,18 @@ pub struct Limits {
     pub lots: usize,
     /// Parked connections in all.
     pub parked_max: usize,
-    /// Device connections in all.
+    /// Device connections that are active: parked ones do not count.
     pub connections_max: usize,
+    /// Of them, and of the idle ones, from one address, while the backend has not accepted their credentials.
+    pub strangers_per_address_max: usize,
+    /// Requests of one device under way.
+    pub device_requests_max: u32,
+    /// Requests of one device a second, on the average.
+    pub device_requests_per_s: u32,
+    /// Bodies being read, in all.
+    pub bodies_bytes_max: usize,
+    /// For bodies and for answers, each.
+    pub patience: Patience,
     /// Handshakes in flight.
     pub handshakes_max: usize,
     /// PROXY header and handshake.
@@ -214,6 +271,11 @@ impl Limits {
             lots: if lots == 0 { cores } else { lots },
             parked_max: v.int("limits", "parked_max"),
             connections_max: v.int("limits", "connections_max"),
+            strangers_per_address_max: v.int("limits", "strangers_per_address_max"),
+            device_requests_max: v.int("limits", "device_requests_max"),
+            device_requests_per_s: v.int("limits", "device_requests_per_s"),
+            bodies_bytes_max: v.int("limits", "bodies_bytes_max"),
+            patience: Patience { grace: seconds("grace_s"), bytes_per_s_min: v.int("limits", "bytes_per_s_min") },
             handshakes_max: v.int("limits", "handshakes_max"),
             handshake: seconds("handshake_s"),
             head_bytes_max: v.int("limits", "head_bytes_max"),

@@ -1,6 +1,5 @@
 //! `[mail]`: who is told of devices that were erased or are held back, and how the mail leaves.
 
-use super::canary::lmtp_address;
 use super::values::Values;
 use super::{LmtpAddress, Mailbox, some_text};
 
@@ -93,8 +92,8 @@ pub(super) fn build(v: &mut Values, mailboxes: &Mailbox) -> Option<Mail> {
 
 fn server_way(text: &str) -> Option<MailWay> {
     match text.split_once(':')? {
-        ("lmtp", address) => lmtp_address(address).map(MailWay::Lmtp),
-        ("smtp", address) => lmtp_address(address).map(MailWay::Smtp),
+        ("lmtp", address) => LmtpAddress::parse(address).map(MailWay::Lmtp),
+        ("smtp", address) => LmtpAddress::parse(address).map(MailWay::Smtp),
         _ => None,
     }
 }

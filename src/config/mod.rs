@@ -7,6 +7,7 @@ mod backend;
 mod canary;
 pub mod definition;
 mod directory;
+mod key;
 pub mod limits;
 mod live;
 mod mail;
@@ -101,6 +102,8 @@ pub struct Tls {
     pub certificates: Vec<(PathBuf, PathBuf)>,
     /// CA of device certificates, if devices are asked for one.
     pub client_ca: Option<PathBuf>,
+    /// Devices without a certificate are not let in.
+    pub client_required: bool,
 }
 
 /// What a backend is; each behaves differently on Ping and OPTIONS.
@@ -234,6 +237,28 @@ pub struct Log {
     pub level: tracing::Level,
     /// One JSON object a line instead of text.
     pub json: bool,
+    /// Pseudonyms stand for names and addresses.
+    pub redacts: bool,
+    /// What they are made with; empty: a key of the process.
+    pub redact_key: Secret,
+}
+
+/// Shortest key of pseudonyms: long enough not to be guessed.
+const REDACT_KEY_CHARACTERS_MIN: usize = 20;
+
+impl Log {
+    fn build(v: &mut Values) -> Self {
+        let redact_key = Secret::new(v.text("log", "redact_key"));
+        if (1..REDACT_KEY_CHARACTERS_MIN).contains(&redact_key.reveal().chars().count()) {
+            v.problem("log.redact_key", format!("has at least {REDACT_KEY_CHARACTERS_MIN} characters: openssl rand -base64 32 makes one"));
+        }
+        Log {
+            level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO),
+            json: v.text("log", "format") == "json",
+            redacts: v.text("log", "redact") == "hash",
+            redact_key,
+        }
+    }
 }
 
 /// One `[[network]]`.
@@ -304,7 +329,7 @@ impl Config {
                 canary: canary::build(v, &mailbox),
             },
             mail: mail::build(v, &mailbox),
-            log: Log { level: v.text("log", "level").parse().unwrap_or(tracing::Level::INFO), json: v.text("log", "format") == "json" },
+            log: Log::build(v),
             drain: Drain { unready: seconds(v, "drain", "unready_s"), spread: seconds(v, "drain", "drain_s") },
             limits: Limits::build(v),
             networks: networks(v),
@@ -325,6 +350,9 @@ impl Config {
         }
         if self.listen.address.is_empty() && self.listen.plain_address.is_empty() {
             v.problem("listen.address", "is empty, and so is plain_address: devices could not connect");
+        }
+        if self.tls.client_required && self.tls.client_ca.is_none() {
+            v.problem("tls.client_certificate", "is \"required\", but there is no tls.client_ca to verify one with");
         }
         let proxied = self.listen.proxy_protocol || !self.listen.plain_address.is_empty();
         if proxied && self.listen.trusted_proxies.is_empty() {
@@ -352,7 +380,8 @@ fn tls(v: &mut Values) -> Tls {
             None => v.problem("tls.more_certificates", format!("\"{pair}\" is not \"chain.pem:key.pem\"")),
         }
     }
-    Tls { certificates, client_ca: some_text(v, "tls", "client_ca").map(PathBuf::from) }
+    let client_required = v.text("tls", "client_certificate") == "required";
+    Tls { certificates, client_ca: some_text(v, "tls", "client_ca").map(PathBuf::from), client_required }
 }
 
 fn internal(v: &mut Values) -> Internal {

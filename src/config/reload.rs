@@ -17,7 +17,6 @@ pub const LIVE: &[&str] = &[
     "backend.connections_max",
     "backend.requests_per_s",
     "backend.down_s",
-    "backend.requests_per_s",
     "backend.resolve",
     "backend.resolve_per_s",
     "drain",
@@ -29,17 +28,23 @@ pub const LIVE: &[&str] = &[
     "limits.body_idle_s",
     "limits.inspected_body_bytes_max",
     "limits.idle_s",
+    "limits.strangers_per_address_max",
+    "limits.device_requests_max",
+    "limits.device_requests_per_s",
+    "limits.grace_s",
+    "limits.bytes_per_s_min",
     "limits.devices_max",
     "limits.device_forget_s",
     "listen.proxy_protocol",
     "listen.trusted_proxies",
-    "log.level",
+    "log",
     "network",
     "ping.folders_max",
     "ping.hbi_alert_threshold_s",
     "ping.hbi_sample_size",
     "ping.heartbeat_max_s",
     "ping.heartbeat_min_s",
+    "ping.wakes_per_s",
     "provision.devices_max",
     "tls",
 ];
@@ -126,8 +131,9 @@ mod tests {
     }
 
     #[test]
-    fn every_name_on_the_list_is_a_key_or_a_section() {
-        for live in LIVE {
+    fn every_name_on_the_list_is_a_key_or_a_section_and_is_there_once() {
+        for (place, live) in LIVE.iter().enumerate() {
+            assert!(!LIVE[..place].contains(live), "{live} is there twice");
             let is_known = KEYS.iter().any(|key| key.section == *live || format!("{}.{}", key.section, key.name) == *live);
             assert!(is_known || *live == "network", "{live}");
         }

@@ -56,3 +56,12 @@ fn the_checked_in_reference_is_the_generated_one() {
     let checked_in = std::fs::read_to_string(&path).expect("deploy/reference.toml");
     assert_eq!(checked_in, reference_toml(), "run PUSHGATE_BLESS=1 cargo test --lib reference");
 }
+
+#[test]
+fn a_password_in_a_backends_url_is_refused_and_not_repeated() {
+    for url in ["https://u:hush@cas.example.org", "https://u:hush@cas.example.org/SOGo", "u:hush@cas"] {
+        let problems = Config::parse(&format!("[backend]\nurl = [\"{url}\"]\n"), std::iter::empty()).expect_err("refused");
+        assert!(problems.iter().any(|problem| problem.place == "backend.url"), "{problems:?}");
+        assert!(!format!("{problems:?}").contains("hush"), "{problems:?}");
+    }
+}

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::config;
 use crate::logic::eas::Naming;
-use crate::store::{By, MembersKind, Origin, Store};
+use crate::store::{By, DIRECTORY, MembersKind, Origin, Store};
 use crate::telemetry::metrics::{DIRECTORY_GROUPS, DIRECTORY_READ_TIMESTAMP, DIRECTORY_READS_TOTAL};
 use failure::Failure;
 use read::Reading;
@@ -96,7 +96,7 @@ impl Reader {
     async fn turn(&self) -> Result<(), Failure> {
         let reading = read::read(&self.settings, &self.naming, &self.connector).await?;
         self.check(&reading)?;
-        let by = By { actor: "the directory".into(), source: self.settings.host.clone() };
+        let by = By { actor: DIRECTORY.into(), source: self.settings.host.clone(), token: None };
         let (groups, mailboxes) = (reading.groups.len(), reading.memberships());
         let taken = self.store.take_groups(&by, reading.groups).await.map_err(|error| Failure::Store(error.to_string()))?;
         metrics::counter!(DIRECTORY_READS_TOTAL.name, "result" => "done").increment(1);

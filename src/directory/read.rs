@@ -117,14 +117,19 @@ impl Session {
         attributes.extend(by_member.then(|| settings.member.clone()));
         self.search(ldap, &settings.base, &settings.filter, attributes, |entry| {
             let name = values(&entry, &settings.name).next().map_or_else(String::new, |name| name.trim().to_owned());
-            let Some(dn) = Dn::parse(&entry.dn).filter(|_| assign::is_name(&name)) else {
-                skipped.push(if name.is_empty() { entry.dn } else { name });
-                return Ok(());
-            };
-            let mut group = GroupEntry { dn, name, members: Vec::new() };
+            let (dn, is_name) = (Dn::parse(&entry.dn), assign::is_name(&name));
+            if dn.is_none() || !is_name {
+                skipped.push(if name.is_empty() { entry.dn.clone() } else { name.clone() });
+            }
+            let Some(dn) = dn else { return Ok(()) };
+            let mut group = GroupEntry { dn, name: is_name.then_some(name), members: Vec::new() };
             if by_member {
                 if let Some(piece) = entry.attrs.keys().find(|key| is_piece(key, &settings.member)) {
                     return Err(Failure::Pieces(piece.clone()));
+                }
+                // One value that is no text, and ldap3 has none of them as texts: the group would come out empty.
+                if entry.bin_attrs.keys().any(|key| key.eq_ignore_ascii_case(&settings.member)) {
+                    return Err(Failure::Unsound);
                 }
                 group.members = values(&entry, &settings.member).filter_map(|value| members::member(value, naming)).collect();
                 unreadable += values(&entry, &settings.member).count() - group.members.len();
@@ -137,13 +142,11 @@ impl Session {
         // Of two with one name the first by its entry stays, whichever the directory gives first.
         found.sort_by(|a, b| a.entry.dn.cmp(&b.entry.dn));
         let mut names = HashSet::new();
-        found.retain(|group| {
-            let is_new = names.insert(group.entry.name.clone());
-            if !is_new {
-                skipped.push(group.entry.name.clone());
+        for group in &mut found {
+            if let Some(name) = group.entry.name.take_if(|name| !names.insert(name.clone())) {
+                skipped.push(name);
             }
-            is_new
-        });
+        }
         skipped.sort_unstable();
         skipped.truncate(DIRECTORY_NAMES_TOLD);
         Ok((found, skipped, unreadable))

@@ -45,6 +45,12 @@ struct Pass {
     within: Vec<usize>,
 }
 
+/// `Timeout` has no units: Apache reads the digits it begins with, so that `1h` is one second.
+fn leading(text: &str) -> Option<Duration> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    text[..digits].parse().ok().map(Duration::from_secs)
+}
+
 pub(super) fn examine(text: &str, needs: &Needs) -> Vec<Finding> {
     let (scopes, passes, included, slow_bodies) = read(text);
     let is_for_eas = |pass: &&Pass| pass.path.to_ascii_lowercase().contains("activesync");
@@ -60,7 +66,8 @@ pub(super) fn examine(text: &str, needs: &Needs) -> Vec<Finding> {
             (None, Some(written), _) => ("ProxyTimeout", Some(written)),
             (None, None, written) => ("Timeout", written),
         };
-        let time = written.map_or(Some(Duration::from_secs(60)), |text| parse(text, Bare::Seconds));
+        let time = written
+            .map_or(Some(Duration::from_secs(60)), |text| if setting == "Timeout" { leading(text) } else { parse(text, Bare::Seconds) });
         let limit = Limit { hop, setting, written, time };
         findings.push(
             limit.at_least(needs.silence(side), |seconds| format!("add timeout={seconds} to this line, or write ProxyTimeout {seconds}")),

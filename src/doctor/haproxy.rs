@@ -10,8 +10,23 @@ use super::{Finding, Limit, Needs, Verdict, look, port};
 
 const SECTIONS: &[&str] = &["defaults", "frontend", "backend", "listen"];
 /// Sections that are no proxies.
-const OTHERS: &[&str] =
-    &["global", "userlist", "peers", "mailers", "program", "http-errors", "ring", "cache", "resolvers", "fcgi-app", "crt-list"];
+const OTHERS: &[&str] = &[
+    "global",
+    "userlist",
+    "peers",
+    "mailers",
+    "program",
+    "http-errors",
+    "ring",
+    "cache",
+    "resolvers",
+    "fcgi-app",
+    "crt-list",
+    "crt-store",
+    "log-forward",
+    "traces",
+    "acme",
+];
 
 #[derive(Debug, Clone, Default)]
 struct Section {

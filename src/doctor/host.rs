@@ -47,7 +47,7 @@ pub fn examine(facts: &Facts, needs: &Needs) -> Vec<Finding> {
             "open files (hard limit)",
             facts.open_files,
             needs.files() as u64,
-            "raise LimitNOFILE, or lower limits.connections_max: the rest is not accepted",
+            "raise LimitNOFILE, or set limits.parked_max to the devices you expect: the rest is not accepted",
         ),
         (
             "net.core.somaxconn",
@@ -77,7 +77,7 @@ pub fn examine(facts: &Facts, needs: &Needs) -> Vec<Finding> {
             "nf_conntrack_max",
             facts.conntrack_max,
             connections,
-            "the firewall of this machine has no room for limits.connections_max connections",
+            "the firewall of this machine has no room for them: raise it, or set limits.parked_max to the devices you expect",
         ),
     ];
     let mut findings: Vec<Finding> =

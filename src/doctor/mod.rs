@@ -37,7 +37,7 @@ pub struct Needs {
     pub checks_max: usize,
     /// `backend.connections_max`.
     pub backend_connections_max: usize,
-    /// `limits.connections_max`.
+    /// Connections of devices, active and parked: `limits.connections_max` and `limits.parked_max`.
     pub connections_max: usize,
     /// `listen.backlog`.
     pub backlog: u32,
@@ -130,7 +130,7 @@ impl Kind {
         if lines.clone().any(|line| line.starts_with('<') && line.ends_with('>')) || lines.clone().any(apache::is_directive) {
             return Some(Kind::Apache);
         }
-        if lines.clone().any(haproxy::is_section) && !text.contains('{') {
+        if lines.clone().any(haproxy::is_section) {
             return Some(Kind::Haproxy);
         }
         (text.contains(';') && lines.any(|line| line.ends_with([';', '{', '}']))).then_some(Kind::Nginx)
@@ -215,7 +215,8 @@ fn includes<'a>(kind: Kind, included: impl Iterator<Item = &'a str>) -> Option<F
 /// The port in `host:port`, `http://host:port/path` or a bare port; 80 or 443 where the scheme says so.
 fn port(target: &str) -> Option<u16> {
     let (scheme, rest) = target.split_once("://").unwrap_or(("", target));
-    let authority = rest.split(['/', '?', ' ']).next()?;
+    // What follows a variable is not known here.
+    let authority = rest.split(['/', '?', ' ', '$']).next().filter(|authority| !authority.is_empty())?;
     let last = authority.rsplit(':').next()?;
     match last.parse() {
         Ok(port) => Some(port),

@@ -53,7 +53,10 @@ impl Around<'_> {
     /// Where a target is, by its port or that of the upstream it names.
     fn side(&self, target: &str) -> Side {
         let name = target.split_once("://").map_or(target, |(_, rest)| rest).split('/').next().unwrap_or_default();
-        self.needs.side(port(self.upstreams.get(name).copied().unwrap_or(target)))
+        let known = self.upstreams.get(name).copied();
+        // A bare word is most likely an upstream of another file.
+        let is_elsewhere = known.is_none() && name != "localhost" && !name.contains(['.', ':', '[']);
+        self.needs.side(if is_elsewhere { None } else { port(known.unwrap_or(target)) })
     }
 }
 

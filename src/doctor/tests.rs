@@ -39,6 +39,10 @@ const SOGO: &str = include_str!("examples/sogo.conf");
 fn kinds_are_known_by_what_is_in_them() {
     let kinds = [NGINX, NGINX_SITE, HAPROXY, APACHE, SOGO].map(|text| Kind::of(text).expect("known"));
     assert_eq!(kinds, [Kind::Nginx, Kind::Nginx, Kind::Haproxy, Kind::Apache, Kind::Sogo]);
+    let braces = "defaults\n  timeout server 50s\nfrontend a\n  use_backend eas if { path_beg /Microsoft-Server-ActiveSync }\nbackend eas\n  \
+        http-response set-header Strict-Transport-Security \"max-age=1;\"\n  server s 127.0.0.1:8443\n";
+    assert_eq!(Kind::of(braces), Some(Kind::Haproxy));
+    assert!(verdicts(braces).contains(&is("timeout server", Verdict::Cuts)), "{:?}", verdicts(braces));
     assert_eq!(Kind::of("[Unit]\n[Service]\nType=simple\n"), Some(Kind::Unit));
     for text in ["", "hello\nworld\n", "# nginx\n", "\u{0}\u{1}"] {
         assert_eq!(Kind::of(text), None, "{text:?}");
@@ -202,7 +206,7 @@ fn a_machine_is_looked_at_and_what_cannot_be_read_is_left_out() {
 /// What the project itself recommends.
 #[test]
 fn our_own_recipes_cut_nothing() {
-    let needs = Needs { own_ports: vec![443, 8_080], connections_max: 1_000_000, ..needs() };
+    let needs = Needs { own_ports: vec![443, 8_080], connections_max: 1_100_000, ..needs() };
     for text in [
         include_str!("../../deploy/recipes/nginx-http.conf"),
         include_str!("../../deploy/recipes/nginx-stream.conf"),
@@ -221,6 +225,30 @@ fn our_own_recipes_cut_nothing() {
 fn an_upstream_stands_where_its_servers_do() {
     let text = "http { upstream gate { server 127.0.0.1:8080; } upstream mail { server 127.0.0.1:20000; } client_max_body_size 0; server { location /a { proxy_pass http://gate; } location /b { proxy_pass http://mail; } } }";
     assert_eq!(verdicts(text), [is("proxy_read_timeout", Verdict::Cuts), is("proxy_read_timeout", Verdict::Fine)]);
+}
+
+/// An hour, as long as nothing says that it is behind.
+#[test]
+fn where_a_target_is_unknown_it_may_be_in_front() {
+    for target in ["https://127.0.0.1:8443$request_uri", "http://pushgate", "http://$gate", "http://$gate/x"] {
+        let text = format!("http {{ client_max_body_size 0; server {{ location / {{ proxy_pass {target}; }} }} }}");
+        assert_eq!(verdicts(&text), [is("proxy_read_timeout", Verdict::Cuts)], "{target}");
+    }
+    for target in ["http://localhost:20000", "http://mail.example.org", "http://[::1]:20000"] {
+        let text = format!("http {{ client_max_body_size 0; server {{ location / {{ proxy_pass {target}; }} }} }}");
+        assert_eq!(verdicts(&text), [is("proxy_read_timeout", Verdict::Fine)], "{target}");
+    }
+}
+
+#[test]
+fn each_program_reads_its_times_in_its_own_way() {
+    let apache = |line: &str| verdicts(&format!("{line}\nProxyPass /Microsoft-Server-ActiveSync http://127.0.0.1:8080/\n"));
+    assert_eq!(apache("Timeout 1h"), [is("Timeout", Verdict::Cuts)], "one second");
+    assert_eq!(apache("Timeout 3600"), [is("Timeout", Verdict::Fine)]);
+    assert_eq!(apache("ProxyTimeout 60mi"), [is("ProxyTimeout", Verdict::Fine)]);
+    let unit = |line: &str| verdicts(&format!("[Service]\nType=notify\nLimitNOFILE=infinity\nTimeoutStopSec=60\n{line}\n"));
+    assert_eq!(unit("TimeoutSec=5s")[1], is("TimeoutStopSec", Verdict::Cuts), "it sets both");
+    assert_eq!(unit("TimeoutStopSec=0")[1], is("TimeoutStopSec", Verdict::Fine), "never");
 }
 
 /// Whatever a file says, the doctor only reads it.

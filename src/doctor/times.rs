@@ -36,7 +36,7 @@ fn of_unit(number: u64, unit: &str, bare: Bare) -> Option<Duration> {
         "ms" | "msec" => Some(Duration::from_millis(number)),
         "" if bare == Bare::Milliseconds => Some(Duration::from_millis(number)),
         "" | "s" | "sec" | "second" | "seconds" => seconds(1),
-        "m" | "min" | "minute" | "minutes" => seconds(60),
+        "m" | "mi" | "min" | "minute" | "minutes" => seconds(60),
         "h" | "hr" | "hour" | "hours" => seconds(3_600),
         "d" | "day" | "days" => seconds(86_400),
         "w" | "week" | "weeks" => seconds(7 * 86_400),

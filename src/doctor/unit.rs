@@ -14,14 +14,15 @@ pub(super) fn examine(text: &str, needs: &Needs) -> Vec<Finding> {
     let advice = if verdict == Verdict::Fine {
         String::new()
     } else {
-        format!("write LimitNOFILE={needed}, or fewer limits.connections_max: the rest is not accepted")
+        format!("write LimitNOFILE={needed}, or set limits.parked_max to the devices you expect: the rest is not accepted")
     };
     let mut findings =
         vec![Finding { verdict, ..look(hop(), "LimitNOFILE", files.unwrap_or("524288 (default)"), needed.to_string(), advice) }];
 
-    let stop = value(text, "TimeoutStopSec");
+    // `TimeoutSec` sets both times, of starting and of stopping; the last line of either counts.
+    let stop = text.lines().rev().find_map(|line| value(line, "TimeoutStopSec").or_else(|| value(line, "TimeoutSec")));
     let time = stop.map_or(Some(std::time::Duration::from_secs(90)), |text| match text {
-        "infinity" => Some(std::time::Duration::MAX),
+        "infinity" | "0" => Some(std::time::Duration::MAX),
         _ => parse(text, Bare::Seconds),
     });
     let limit = Limit { hop: hop(), setting: "TimeoutStopSec", written: stop, time };

@@ -5,12 +5,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::backend::{AnswerBody, BoxError};
 use super::connection::Busy;
+use super::exchange::Answer;
+use super::gathering::{BodyRoom, Occupied};
+use super::own::{plain, retry_later};
 use crate::logic::eas::inflate;
 
 /// What became of reading a body up to a bound.
@@ -27,27 +30,54 @@ pub(crate) struct Beginning<B> {
     rest: B,
 }
 
-/// The device stopped sending or hung up.
-#[derive(Debug)]
-pub(crate) struct BrokenOff;
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BrokenOff {
+    /// The device stopped sending or hung up.
+    Early,
+    /// Its chunks are none. The connection closes behind the answer.
+    Malformed,
+    /// Too many bodies are being read.
+    NoRoom,
+}
+
+impl BrokenOff {
+    fn of(error: &hyper::Error) -> Self {
+        let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        match cause.map(std::io::Error::kind) {
+            Some(std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData) => BrokenOff::Malformed,
+            _ => BrokenOff::Early,
+        }
+    }
+
+    pub(crate) fn answer(self) -> Answer {
+        match self {
+            BrokenOff::Early => plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early."),
+            BrokenOff::Malformed => plain(StatusCode::BAD_REQUEST, "The request body is malformed."),
+            BrokenOff::NoRoom => retry_later(StatusCode::SERVICE_UNAVAILABLE, 30),
+        }
+    }
+}
 
 /// Reads until the end, or until at least `bytes` are there. A body that stands still for `idle` has broken off.
-pub(crate) async fn collect(mut body: Incoming, bytes: usize, idle: Duration) -> Result<Collected, BrokenOff> {
-    let mut first = BytesMut::new();
+pub(super) async fn collect(mut body: Incoming, bytes: usize, idle: Duration, room: &BodyRoom) -> Result<(Collected, Occupied), BrokenOff> {
+    let (mut first, mut occupied) = (BytesMut::new(), Occupied::default());
     while first.len() < bytes {
-        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| BrokenOff)?;
+        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| BrokenOff::Early)?;
         match frame {
-            None => return Ok(Collected::Whole(first.freeze())),
+            None => return Ok((Collected::Whole(first.freeze()), occupied)),
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
+                    room.occupy(&mut occupied, data.len()).map_err(|_| BrokenOff::NoRoom)?;
                     first.extend_from_slice(data);
                 }
             }
-            Some(Err(_)) => return Err(BrokenOff),
+            Some(Err(error)) => return Err(BrokenOff::of(&error)),
         }
     }
     let first = first.freeze();
-    Ok(if body.is_end_stream() { Collected::Whole(first) } else { Collected::More(Beginning { first, rest: body }) })
+    let collected = if body.is_end_stream() { Collected::Whole(first) } else { Collected::More(Beginning { first, rest: body }) };
+    Ok((collected, occupied))
 }
 
 impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Body for Beginning<B> {

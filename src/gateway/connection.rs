@@ -4,6 +4,8 @@
 //! offer on the [`Stage`] and waits for ever; the connection is then taken apart between request and answer
 //! (`into_parts`), and its socket and keys go to a lot. The behaviour tests pin that hyper has written everything by then.
 
+mod watched;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,36 +13,46 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use self::watched::Watched;
 use super::check::Place;
+use super::client_certificate::{self, Certificate};
+use super::crowd::{Stranger, Turn};
 use super::delivery::{Delivery, LOOK_FIRST, LOOK_GAP_MAX};
 use super::exchange;
 use super::parked::{Extra, HeldSync, Parked, Peer, Recipe};
 use super::tls::WireStream;
 use super::{Gateway, lots::Home};
-use crate::config::limits::IDLE_IN_TASK;
+use crate::config::limits::{IDLE_IN_TASK, PARKED_KEPT_FOR_PINGS};
 use crate::logic::eas::{DeviceId, Mailbox, PingRequest};
 use crate::logic::hold::{HoldKind, Moment, Offer};
-use crate::telemetry::metrics::TLS_ERRORS_TOTAL;
+use crate::telemetry::metrics::{HTTP_FAULTS_TOTAL, SHED_TOTAL, TLS_ERRORS_TOTAL};
 
 /// Counts a connection as active for as long as it lives.
-pub(crate) struct Active(Arc<Gateway>);
+pub(crate) struct Active {
+    gateway: Arc<Gateway>,
+    /// And as one of its address, until the backend accepts credentials on it.
+    pub(super) stranger: Option<Stranger>,
+    /// The device's, verified in the handshake.
+    pub(super) certificate: Option<Certificate>,
+}
 
 impl Active {
     pub(crate) fn new(gateway: &Arc<Gateway>) -> Self {
         gateway.active.fetch_add(1, Ordering::Relaxed);
-        Active(gateway.clone())
+        Active { gateway: gateway.clone(), stranger: None, certificate: None }
     }
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        self.gateway.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -90,6 +102,8 @@ pub(crate) struct Stage {
     is_sent: AtomicBool,
     /// The socket failed: what is on its way never arrives.
     is_broken: AtomicBool,
+    /// The backend accepted credentials that came this way.
+    is_known: AtomicBool,
 }
 
 impl Stage {
@@ -103,11 +117,16 @@ impl Stage {
         self.again.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Whoever is on the other side is somebody.
+    pub(crate) fn note_known(&self) {
+        self.is_known.store(true, Ordering::Relaxed);
+    }
+
     /// An exchange begins; it is over when the guard is dropped, which the answer's body takes along.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Ordering::Relaxed);
         self.exchanges.fetch_add(1, Ordering::Relaxed);
-        Busy(self.clone())
+        Busy { stage: self.clone(), turn: None }
     }
 
     /// An answer's last byte was handed to hyper. One before it that has not been seen to arrive counts as lost: the device
@@ -155,11 +174,21 @@ impl Stage {
 }
 
 /// An exchange under way.
-pub(crate) struct Busy(Arc<Stage>);
+pub(crate) struct Busy {
+    stage: Arc<Stage>,
+    /// The device's, which ends with the exchange.
+    turn: Option<Turn>,
+}
+
+impl Busy {
+    pub(super) fn take(&mut self, turn: Turn) {
+        self.turn = Some(turn);
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.stage.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -173,7 +202,7 @@ enum End {
 
 /// A parked connection has something to read, or its Sync is to be asked again: back into a task. Called from lot threads.
 pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked, place: Option<Place>) {
-    let active = Active::new(gateway);
+    let mut active = Active::new(gateway);
     let (gateway_of_task, runtime) = (gateway.clone(), &gateway.runtime);
     runtime.spawn(async move {
         let Parked { stream, wire, received, peer, extra, closes } = parked;
@@ -182,7 +211,10 @@ pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked, place: Option<Place
             Ok(stream) => WireStream::from_parts(stream, wire, received),
             Err(error) => return tracing::warn!(%error, "a connection could not be taken back and is closed"),
         };
-        let asked = extra.and_then(|extra| extra.sync.zip(extra.recipe));
+        let asked = extra.and_then(|extra| {
+            (active.stranger, active.certificate) = (extra.stranger, extra.certificate);
+            extra.sync.zip(extra.recipe)
+        });
         let again = match asked {
             None => None,
             // hyper reads the head once more, in front of whatever came behind it.
@@ -196,9 +228,9 @@ pub(crate) fn resume(gateway: &Arc<Gateway>, parked: Parked, place: Option<Place
 }
 
 /// Speaks HTTP until the connection is parked or gone.
-pub(crate) async fn serve(gateway: Arc<Gateway>, active: Active, mut stream: WireStream, peer: Peer, mut begin: Begin) {
+pub(crate) async fn serve(gateway: Arc<Gateway>, mut active: Active, mut stream: WireStream, peer: Peer, mut begin: Begin) {
     loop {
-        let Some((rest, end)) = speak(&gateway, stream, peer, begin).await else { return };
+        let Some((rest, end)) = speak(&gateway, stream, (peer, &mut active), begin).await else { return };
         stream = rest;
         if stream.flush_sealed().await.is_err() {
             return;
@@ -208,7 +240,16 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, active: Active, mut stream: Wir
         match end {
             End::Hold(hold) => return park_held(&gateway, active, stream, peer, *hold).await,
             End::Idle if is_between => {
-                let Some(parked) = take_apart(stream, peer, false, None) else { return };
+                // The last places are for held Pings: an idle connection is the cheapest to lose.
+                let max = gateway.config.limits.parked_max;
+                if gateway.lots.parked() >= max - max / PARKED_KEPT_FOR_PINGS {
+                    metrics::counter!(SHED_TOTAL.name, "limit" => "parked_max").increment(1);
+                    return;
+                }
+                let (stranger, certificate) = (active.stranger.take(), active.certificate.take());
+                let is_extra = stranger.is_some() || certificate.is_some();
+                let extra = is_extra.then(|| Extra { stranger, certificate, ..Extra::default() });
+                let Some(parked) = take_apart(stream, peer, false, extra) else { return };
                 gateway.lots.park(parked).await;
                 return drop(active);
             }
@@ -217,10 +258,10 @@ pub(crate) async fn serve(gateway: Arc<Gateway>, active: Active, mut stream: Wir
     }
 }
 
-async fn park_held(gateway: &Gateway, active: Active, stream: WireStream, peer: Peer, hold: Hold) {
+async fn park_held(gateway: &Gateway, mut active: Active, stream: WireStream, peer: Peer, hold: Hold) {
     let Hold { home, mailbox, device, ping, sync, alarms, received, recipe, closes } = hold;
     let kind = if sync.is_some() { HoldKind::Sync } else { HoldKind::Ping };
-    let extra = Extra { unsent: Vec::new(), recipe: Some(recipe), sync };
+    let extra = Extra { recipe: Some(recipe), sync, certificate: active.certificate.take(), ..Extra::default() };
     let Some(connection) = take_apart(stream, peer, closes, Some(extra)) else { return };
     let who = gateway.gate.as_ref().map(|gate| (gate, mailbox.clone(), device.clone()));
     gateway.lots.offer(home, Offer { mailbox, hash: home.hash, device, ping, kind, received, connection }).await;
@@ -238,17 +279,20 @@ fn take_apart(stream: WireStream, peer: Peer, closes: bool, extra: Option<Extra>
 }
 
 /// One stretch of HTTP. `None`: the connection is over. Else what is left of it, all its plaintext put back.
-async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Begin) -> Option<(WireStream, End)> {
+async fn speak(gateway: &Arc<Gateway>, stream: WireStream, (peer, active): (Peer, &mut Active), begin: Begin) -> Option<(WireStream, End)> {
     let (was_parked, again) = match begin {
         Begin::Fresh => (false, None),
         Begin::Resumed(again) => (true, again),
     };
     let stage = Arc::new(Stage { again: Mutex::new(again), ..Stage::default() });
-    let watched = Watched { stream, stage: stage.clone() };
     let limits = &gateway.config.limits;
+    let watched = Watched::new(stream, stage.clone(), limits.patience);
     let service = {
-        let (gateway, stage) = (gateway.clone(), stage.clone());
-        service_fn(move |request| exchange::answer(gateway.clone(), stage.clone(), peer, request))
+        let (gateway, stage, certificate) = (gateway.clone(), stage.clone(), active.certificate.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            client_certificate::write(request.headers_mut(), certificate.as_ref(), peer.trusts_forwarded);
+            exchange::answer(gateway.clone(), stage.clone(), peer, request)
+        })
     };
     let mut builder = http1::Builder::new();
     // Old devices compare header names letter by letter.
@@ -271,6 +315,9 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
                 note_end(result, peer);
                 return Poll::Ready(End::Done);
             }
+            if active.stranger.is_some() && stage.is_known.load(Ordering::Relaxed) {
+                active.stranger = None;
+            }
             // After hyper, which looks when it is polled.
             looks.poll(stage.is_sending(), cx);
             // The answer before it first: what hyper still has to write is lost when it is taken apart.
@@ -283,7 +330,11 @@ async fn speak(gateway: &Arc<Gateway>, stream: WireStream, peer: Peer, begin: Be
         .await
     };
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner().stream;
+    let Watched { mut stream, fault, .. } = parts.io.into_inner();
+    if let (Some(fault), End::Done) = (fault, &end) {
+        metrics::counter!(HTTP_FAULTS_TOTAL.name, "from" => "device", "fault" => fault.label()).increment(1);
+        tracing::debug!(%peer, fault = fault.label(), "a request that could be read in two ways");
+    }
     if let Some(delivery) = stage.take_sent() {
         delivery.settle(&stream).await;
     }
@@ -336,83 +387,5 @@ fn note_end(result: hyper::Result<()>, peer: Peer) {
     }
     if !error.is_incomplete_message() && !error.is_canceled() {
         tracing::debug!(%peer, %error, "connection ended");
-    }
-}
-
-/// The stream under hyper, with an eye on whether hyper has everything written.
-struct Watched {
-    stream: WireStream,
-    stage: Arc<Stage>,
-}
-
-impl Watched {
-    fn note<T>(&self, poll: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
-        self.stage.is_writing.store(poll.is_pending(), Ordering::Relaxed);
-        self.note_failure(poll)
-    }
-
-    fn note_failure<T>(&self, poll: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
-        if matches!(poll, Poll::Ready(Err(_))) {
-            self.stage.is_broken.store(true, Ordering::Relaxed);
-        }
-        poll
-    }
-
-    /// Has the device what it was sent? Looked for when hyper reads: the device's next request, or its leaving, acknowledges the
-    /// answer before, and must find that known. Costs a system call, and only while something is on its way.
-    fn look(&self, has_read: bool) {
-        let mut delivery = self.stage.delivery();
-        // While its exchange is not over, hyper may have something to add (the end of a chunked body).
-        let Some(sent) = delivery.as_mut().filter(|_| self.stage.has_sent()) else { return };
-        if !sent.is_acknowledged() && matches!(self.stream.unacknowledged(), Ok(0)) {
-            sent.acknowledge();
-        }
-        if has_read
-            && sent.is_acknowledged()
-            && let Some(sent) = delivery.take()
-        {
-            sent.arrived();
-        }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        let poll = self.note_failure(poll);
-        self.look(matches!(poll, Poll::Ready(Ok(()))));
-        poll
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note(poll)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.note(poll)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        if matches!(poll, Poll::Ready(Ok(()))) {
-            self.stage.is_sent.store(true, Ordering::Relaxed);
-        }
-        self.note(poll)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -3,35 +3,33 @@
 //! Whatever is not a Ping is forwarded; what passes by teaches (`observe`). Bodies that the gateway must understand are
 //! understood strictly or refused: what a lenient backend would read differently never reaches it.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, RETRY_AFTER, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version as HttpVersion, request};
 use http_body_util::BodyExt;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tracing::Instrument;
 
-use super::Gateway;
 use super::backend::{AnswerBody, BackendBody, BoxError, Claim, Credentials, Route, Verdict, mailbox_of};
-use super::body::{Collected, Watched, Watcher, collect, full, inflated};
+use super::body::{Collected, Watched, Watcher, inflated};
 use super::connection::{Busy, Hold, Stage};
 use super::gate::{Gate, Passage, Who, agent, offer_provision};
-use super::observe::{Asked, FolderChangeWatcher, FolderSyncWatcher, Pupil, SyncWatcher, Way, proving};
+use super::gathering::Occupied;
+use super::own::{plain, retry_later, wbxml};
 use super::parked::{Peer, Recipe};
-use super::reading::{check_root, is_eas_path, is_wbxml, may_be_mime, parse_request, refuse_body, refuse_malformed};
+use super::reading::{check_head, check_root, is_eas_path, is_wbxml, may_be_mime, parse_request, refuse_body};
 use super::shield::Sender;
-use crate::logic::answer::WBXML_TYPE;
-use crate::logic::eas::folder_change::FolderRequest;
-use crate::logic::eas::folder_sync::FolderSyncRequest;
-use crate::logic::eas::sync::SyncRequest;
-use crate::logic::eas::{BodyError, Command, Mailbox, PingAnswer, PingError, PingRequest, Request as EasRequest, Version, status};
-use crate::logic::hold::{AsOf, Moment};
+use super::{Gateway, crowd};
+use crate::logic::eas::{Command, Mailbox, PingAnswer, PingError, PingRequest, Request as EasRequest, status};
+use crate::logic::hold::Moment;
 use crate::store::Seen;
-use crate::telemetry::RequestId;
 use crate::telemetry::metrics::{PINGS_TOTAL, SHED_TOTAL};
+use crate::telemetry::{RequestId, log};
 
 /// What goes there: commands, the question for versions, and people who look with a browser.
 const CARRIED: [Method; 4] = [Method::POST, Method::OPTIONS, Method::GET, Method::HEAD];
@@ -48,6 +46,8 @@ pub(super) struct Exchange {
     pub(super) stage: Arc<Stage>,
     pub(super) peer: Peer,
     pub(super) received: Moment,
+    /// Room that its body takes.
+    pub(super) occupied: Mutex<Occupied>,
     busy: Busy,
 }
 
@@ -57,6 +57,7 @@ pub(super) struct Eas {
     pub(super) credentials: Option<Credentials>,
     pub(super) mailbox: Option<Mailbox>,
     pub(super) user_agent: Option<HeaderValue>,
+    pub(super) from: IpAddr,
     /// Alarms before the gate looked.
     pub(super) alarms: u64,
 }
@@ -65,20 +66,27 @@ impl Eas {
     /// Who asks, if that shows.
     pub(super) fn who(&self) -> Option<Who<'_>> {
         let mailbox = self.credentials.as_ref().and(self.mailbox.as_ref())?;
-        Some(Who { mailbox, request: &self.request, user_agent: agent(self.user_agent.as_ref()) })
+        Some(Who { mailbox, request: &self.request, user_agent: agent(self.user_agent.as_ref()), from: self.from })
     }
 }
 
 /// Answers a request. hyper calls this; an error ends the connection.
 pub(crate) async fn answer(gateway: Arc<Gateway>, stage: Arc<Stage>, peer: Peer, request: Request<Incoming>) -> Result<Answer, BoxError> {
-    let exchange = Exchange { received: gateway.lots.now(), busy: stage.begin(), gateway, stage, peer };
-    let span = tracing::debug_span!("exchange", id = %RequestId::next(), %peer);
-    Ok(exchange.route(request).instrument(span).await)
+    let (received, occupied) = (gateway.lots.now(), Mutex::default());
+    let exchange = Exchange { received, busy: stage.begin(), occupied, gateway, stage, peer };
+    let span = tracing::debug_span!("exchange", id = %RequestId::next(), %peer, mailbox = tracing::field::Empty);
+    let answer = exchange.route(request).instrument(span.clone()).await;
+    span.in_scope(|| tracing::debug!(status = answer.status().as_u16(), "answered"));
+    Ok(answer)
 }
 
 impl Exchange {
-    async fn route(self, request: Request<Incoming>) -> Answer {
+    async fn route(mut self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
+        if let Err((status, sentence)) = check_head(&head, !body.is_end_stream()) {
+            tracing::debug!(reason = sentence, "refused: bad head");
+            return self.done(plain(status, sentence));
+        }
         // We would believe one of them and the backend another: a verdict about one user would speak for the other.
         if head.headers.get_all(AUTHORIZATION).iter().count() > 1 {
             return self.done(plain(StatusCode::BAD_REQUEST, "There is more than one Authorization."));
@@ -86,6 +94,9 @@ impl Exchange {
         let is_eas = is_eas_path(head.uri.path());
         if is_eas && !CARRIED.contains(&head.method) {
             return self.done(plain(StatusCode::METHOD_NOT_ALLOWED, "ActiveSync is POST and OPTIONS."));
+        }
+        if is_eas && head.method != Method::POST && !body.is_end_stream() {
+            return self.done(plain(StatusCode::BAD_REQUEST, "This method has no body."));
         }
         if !is_eas || head.method != Method::POST {
             let command = if head.method == Method::OPTIONS && is_eas { "OPTIONS" } else { "other" };
@@ -101,10 +112,17 @@ impl Exchange {
         let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
         let config = &self.gateway.config;
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
+        note_whose(mailbox.as_ref());
         tracing::debug!(command = request.command.name(), device = %request.device_id, "request");
         let user_agent = head.headers.get(USER_AGENT).cloned();
+        if let (Some(credentials), Some(mailbox)) = (&credentials, &mailbox) {
+            let Some(turn) = self.gateway.crowd.take_turn(&config.limits, (mailbox, &request.device_id), credentials) else {
+                return self.done(retry_later(StatusCode::SERVICE_UNAVAILABLE, crowd::RETRY_AFTER_S));
+            };
+            self.busy.take(turn);
+        }
         let alarms = self.gateway.gate.as_ref().map_or(0, Gate::alarm_count);
-        let eas = Eas { request, credentials, mailbox, user_agent, alarms };
+        let eas = Eas { request, credentials, mailbox, user_agent, from: self.peer.ip, alarms };
         let again = self.stage.take_again();
         let body = match self.enter(&head, body, &eas).await {
             Passage::Passes(body) => body,
@@ -139,23 +157,19 @@ impl Exchange {
         };
         let route = self.route_to(&eas);
         if route.claim != Claim::Known {
-            match self.gateway.verdicts.verdict(credentials, &head, &route).await {
-                Verdict::Accepted => self.gateway.credentials_accepted(credentials),
-                Verdict::Refused(refusal) => {
-                    self.judge_eas(&eas, false, (refusal.status(), refusal.headers()));
-                    return self.done(refusal.response());
-                }
-                Verdict::Unknown { status, retry_after_s } => return self.done(retry_later(status, retry_after_s)),
+            if let Err(answer) = self.verify(credentials, &head, (&eas, &route)).await {
+                return self.done(*answer);
             }
+            self.stage.note_known();
         }
         if let Some(answer) = self.slow_ping(&eas) {
             return self.done(answer);
         }
         let limits = &self.gateway.config.limits;
-        let ping = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+        let ping = match self.gather(&head, body, &eas, limits.inspected_body_bytes_max).await {
             Ok(Collected::Whole(body)) => self.parse_ping(&head.headers, &body),
             Ok(Collected::More(_)) => Err(PingError::Syntax("the body is too long")),
-            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+            Err(answer) => return self.done(*answer),
         };
         let ping = match ping {
             Ok(ping) => ping,
@@ -186,6 +200,26 @@ impl Exchange {
         std::future::pending().await
     }
 
+    /// Asks the backend whether the credentials are good, unless that is known. Its no is the answer, and is remembered.
+    pub(super) async fn verify(
+        &self,
+        credentials: &Credentials,
+        head: &request::Parts,
+        (eas, route): (&Eas, &Route),
+    ) -> Result<(), Box<Answer>> {
+        match self.gateway.verdicts.verdict(credentials, head, route).await {
+            Verdict::Accepted => {
+                self.gateway.credentials_accepted(credentials);
+                Ok(())
+            }
+            Verdict::Refused(refusal) => {
+                self.judge_eas(eas, false, (refusal.status(), refusal.headers()));
+                Err(Box::new(refusal.response()))
+            }
+            Verdict::Unknown { status, retry_after_s } => Err(Box::new(retry_later(status, retry_after_s))),
+        }
+    }
+
     fn parse_ping(&self, headers: &HeaderMap, body: &Bytes) -> Result<PingRequest, PingError> {
         let config = &self.gateway.config;
         let body = inflated(headers, body, config.limits.inspected_body_bytes_max);
@@ -195,10 +229,10 @@ impl Exchange {
     /// A Ping that cannot be held here: the backend holds it.
     async fn forward_ping(self, head: request::Parts, body: Incoming, eas: Eas) -> Answer {
         let limits = &self.gateway.config.limits;
-        let body = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+        let body = match self.gather(&head, body, &eas, limits.inspected_body_bytes_max).await {
             Ok(Collected::Whole(body)) => body,
             Ok(Collected::More(_)) => return self.done(wbxml(PingAnswer::Syntax.encode())),
-            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+            Err(answer) => return self.done(*answer),
         };
         let Ok(ping) = self.parse_ping(&head.headers, &body) else { return self.done(wbxml(PingAnswer::Syntax.encode())) };
         let heartbeat_s =
@@ -206,96 +240,6 @@ impl Exchange {
         let wait = Duration::from_secs(heartbeat_s.into()) + PING_MARGIN;
         let route = Route { answer_timeout: Some(wait), ..self.route_to(&eas) };
         self.forward(head, BackendBody::Replayable(body), eas, route, None).await
-    }
-
-    /// A command whose body and answer teach something.
-    async fn observed(self, mut head: request::Parts, body: Incoming, eas: Eas) -> Answer {
-        let limits = &self.gateway.config.limits;
-        let body = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
-            Ok(Collected::Whole(body)) => body,
-            // A Sync that uploads much: its root is looked at, its folders stay as they were.
-            Ok(Collected::More(beginning)) => {
-                if let Err(code) = check_root(&beginning.first, &eas.request) {
-                    return self.done(refuse_body(&eas.request, code));
-                }
-                let route = self.route_to(&eas);
-                return self.forward(head, BackendBody::stream(beginning), eas, route, None).await;
-            }
-            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
-        };
-        let Some(inspected) = inflated(&head.headers, &body, limits.inspected_body_bytes_max) else {
-            return self.done(refuse_body(&eas.request, status::INVALID_WBXML));
-        };
-        if eas.request.command == Command::Sync && eas.request.version >= Version::V12_1 {
-            return match SyncRequest::skim(&inspected) {
-                Ok(request) => match self.slow_sync(&eas, &request) {
-                    Some(answer) => self.done(answer),
-                    None => self.sync(head, (body, inspected, request), eas).await,
-                },
-                Err(error) => self.refuse_malformed(&eas, error),
-            };
-        }
-        if let Some(answer) = self.slow_beginning(&inspected, &eas) {
-            return self.done(answer);
-        }
-        let watcher = match self.watcher(&inspected, &eas).await {
-            Ok(watcher) => watcher,
-            Err(error) => return self.refuse_malformed(&eas, error),
-        };
-        // What passes by must be readable.
-        head.headers.remove(ACCEPT_ENCODING);
-        let route = self.route_to(&eas);
-        self.forward(head, BackendBody::Replayable(body), eas, route, watcher).await
-    }
-
-    pub(super) fn refuse_malformed(self, eas: &Eas, error: BodyError) -> Answer {
-        tracing::debug!(%error, command = eas.request.command.name(), "refused: malformed body");
-        self.done(refuse_malformed(&eas.request, &error))
-    }
-
-    /// Who watches the answer. Reads the request strictly; tells the lot to expect what it is about to learn.
-    async fn watcher(&self, body: &Bytes, eas: &Eas) -> Result<Option<Box<dyn Watcher>>, BodyError> {
-        let pupil = eas.mailbox.as_ref().map(|mailbox| self.pupil(mailbox, eas));
-        let is_known = self.is_known(eas);
-        Ok(match eas.request.command {
-            Command::Sync => {
-                let version = eas.request.version;
-                let asked = proving(&SyncRequest::skim(body)?, version);
-                let Some(pupil) = pupil else { return Ok(None) };
-                let as_of = self.expect(&pupil, &asked, is_known).await;
-                Some(Box::new(SyncWatcher::new(pupil, (asked, as_of), version, self.way(eas))))
-            }
-            Command::FolderSync => {
-                let request = FolderSyncRequest::parse(body)?;
-                if let Some(pupil) = pupil.as_ref().filter(|_| is_known) {
-                    pupil.expect(Vec::new()).await;
-                }
-                let (as_of, is_full) = (self.gateway.lots.as_of_request().number, request.sync_key == "0");
-                pupil.map(|pupil| Box::new(FolderSyncWatcher::new(pupil, is_full, as_of, self.way(eas))) as Box<dyn Watcher>)
-            }
-            _ => {
-                let request = FolderRequest::parse(body)?;
-                pupil.map(|pupil| Box::new(FolderChangeWatcher::new(pupil, request)) as Box<dyn Watcher>)
-            }
-        })
-    }
-
-    pub(super) fn pupil(&self, mailbox: &Mailbox, eas: &Eas) -> Pupil {
-        let lots = self.gateway.lots.clone();
-        Pupil { home: lots.home(mailbox), lots, mailbox: mailbox.clone(), device: eas.request.device_id.clone() }
-    }
-
-    /// Strangers make no entries; what they prove counts only from the answer on. Gives what the answer will be as of.
-    pub(super) async fn expect(&self, pupil: &Pupil, asked: &[Asked], is_known: bool) -> AsOf {
-        if is_known && !asked.is_empty() {
-            pupil.expect(asked.iter().map(|asked| asked.id.clone()).collect()).await;
-        }
-        self.gateway.lots.as_of_request()
-    }
-
-    /// How the answer gets to the device.
-    pub(super) fn way(&self, eas: &Eas) -> Way {
-        Way { stage: self.stage.clone(), is_known: self.is_known(eas), noted: self.noting(eas) }
     }
 
     /// Whether the backend accepted these credentials lately.
@@ -308,8 +252,8 @@ impl Exchange {
         let route = self.route_to(&eas);
         let limits = &self.gateway.config.limits;
         let is_packed = head.headers.contains_key(CONTENT_ENCODING);
-        let bytes = if is_packed { limits.inspected_body_bytes_max + 1 } else { ROOT_BYTES };
-        let (first, body) = match collect(body, bytes, limits.body_idle).await {
+        let bytes = if is_packed { limits.inspected_body_bytes_max } else { ROOT_BYTES };
+        let (first, body) = match self.gather(&head, body, &eas, bytes).await {
             // Doing these twice is not as good as once: never replayable.
             Ok(Collected::Whole(body)) => {
                 (body.clone(), BackendBody::stream(http_body_util::Full::new(body).map_err(|never| match never {})))
@@ -318,7 +262,7 @@ impl Exchange {
                 return self.done(plain(StatusCode::PAYLOAD_TOO_LARGE, "The compressed body is too long."));
             }
             Ok(Collected::More(beginning)) => (beginning.first.clone(), BackendBody::stream(beginning)),
-            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+            Err(answer) => return self.done(*answer),
         };
         let root = inflated(&head.headers, &first, limits.inspected_body_bytes_max).ok_or(status::INVALID_WBXML);
         let is_mime = may_be_mime(&head.headers, &eas.request);
@@ -349,6 +293,7 @@ impl Exchange {
         if let Some(credentials) = &eas.credentials {
             if is_done(&response) && !has_cookie {
                 self.gateway.verdicts.remember(credentials);
+                self.stage.note_known();
                 self.gateway.credentials_accepted(credentials);
             } else {
                 self.judge_eas(eas, self.is_known(eas), (response.status(), response.headers()));
@@ -379,6 +324,8 @@ impl Exchange {
         let config = &self.gateway.config;
         let credentials = head.headers.get(AUTHORIZATION).and_then(Credentials::from_header);
         let mailbox = credentials.as_ref().and_then(|c| mailbox_of(c, &config.mailbox, &config.auth));
+        note_whose(mailbox.as_ref());
+        tracing::debug!(command, "request");
         let claim = self.claim(credentials.as_ref());
         let sender = Sender::Address(self.peer.ip);
         if let Some(answer) = self.spare(credentials.as_ref(), sender) {
@@ -412,11 +359,21 @@ impl Exchange {
 
     fn claim(&self, credentials: Option<&Credentials>) -> Claim {
         let is_known = credentials.is_some_and(|credentials| self.gateway.verdicts.is_accepted(credentials));
+        if is_known {
+            self.stage.note_known();
+        }
         if is_known { Claim::Known } else { Claim::Stranger }
     }
 
     pub(super) fn done(self, response: Answer) -> Answer {
         response.map(|body| Watched::new(body, None, self.busy).boxed())
+    }
+}
+
+/// Says on the exchange's lines whose it is; a debug log of a mailbox takes those that are of it.
+fn note_whose(mailbox: Option<&Mailbox>) {
+    if let (Some(mailbox), true) = (mailbox, log::listens()) {
+        tracing::Span::current().record("mailbox", tracing::field::display(mailbox));
     }
 }
 
@@ -435,23 +392,4 @@ fn is_eas_answer(headers: &HeaderMap) -> bool {
 pub(super) fn wants_close(headers: &HeaderMap) -> bool {
     let values = headers.get_all(http::header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|token| token.trim().eq_ignore_ascii_case("close"))
-}
-
-pub(super) fn wbxml(body: Vec<u8>) -> Answer {
-    let mut response = Response::new(full(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(WBXML_TYPE));
-    response
-}
-
-pub(super) fn plain(status: StatusCode, sentence: &str) -> Answer {
-    let mut response = Response::new(full(format!("{sentence}\n")));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}
-
-pub(super) fn retry_later(status: StatusCode, seconds: u32) -> Answer {
-    let mut response = plain(status, "Please try again later.");
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    response
 }

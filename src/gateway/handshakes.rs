@@ -53,6 +53,7 @@ impl Handshakes {
     fn enter(&self, permit: OwnedSemaphorePermit) -> Place {
         let (leave, left) = oneshot::channel();
         let mut inside = self.inside();
+        drop_those_who_left(&mut inside);
         if inside.len() >= 2 * self.places_max {
             inside.retain(|inside| !inside.leave.is_closed());
         }
@@ -63,9 +64,7 @@ impl Handshakes {
     /// Asks the eldest to leave if it has been there long enough; else says how long that takes.
     fn make_room(&self) -> Duration {
         let mut inside = self.inside();
-        while inside.front().is_some_and(|eldest| eldest.leave.is_closed()) {
-            inside.pop_front();
-        }
+        drop_those_who_left(&mut inside);
         let Some(eldest) = inside.front() else { return self.undisturbed };
         let left = self.undisturbed.saturating_sub(eldest.since.elapsed());
         if left.is_zero()
@@ -79,6 +78,12 @@ impl Handshakes {
 
     fn inside(&self) -> std::sync::MutexGuard<'_, VecDeque<Inside>> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn drop_those_who_left(inside: &mut VecDeque<Inside>) {
+    while inside.front().is_some_and(|eldest| eldest.leave.is_closed()) {
+        inside.pop_front();
     }
 }
 
@@ -115,10 +120,13 @@ mod tests {
     #[tokio::test]
     async fn those_who_left_are_not_remembered_for_ever() {
         let handshakes = Handshakes::new(4, Duration::ZERO);
-        let _long = handshakes.place().await;
+        let long = handshakes.place().await;
         for _ in 0..1_000 {
             drop(handshakes.place().await);
         }
         assert!(handshakes.inside().len() <= 8);
+        drop(long);
+        drop(handshakes.place().await);
+        assert_eq!(handshakes.inside().len(), 1, "with the eldest, all that left before are forgotten");
     }
 }

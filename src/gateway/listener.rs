@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::handshakes::Place;
 use super::parked::Peer;
 use super::tls::{AcceptError, WireStream};
-use super::{Gateway, connection, proxy_protocol};
+use super::{Gateway, client_certificate, connection, proxy_protocol};
 use crate::config::limits::TCP_USER_TIMEOUT;
 use crate::telemetry::metrics::{SHED_TOTAL, TLS_HANDSHAKES_TOTAL};
 
@@ -93,7 +93,7 @@ impl Listener {
                 _ = draining.wait_for(|draining| *draining) => return,
             };
             match accepted {
-                Ok((stream, peer)) if gateway.connections() < gateway.config.limits.connections_max => {
+                Ok((stream, peer)) if gateway.active() < gateway.config.limits.connections_max => {
                     tokio::spawn(welcome(gateway.clone(), stream, peer, self.speaks, place));
                 }
                 Ok(_) => metrics::counter!(SHED_TOTAL.name, "limit" => "connections_max").increment(1),
@@ -109,9 +109,9 @@ impl Listener {
 
 /// From a bare socket to one that speaks HTTP, in a limited time.
 async fn welcome(gateway: Arc<Gateway>, stream: TcpStream, address: SocketAddr, speaks: Speaks, mut place: Place) {
-    let active = connection::Active::new(&gateway);
+    let mut active = connection::Active::new(&gateway);
     let ready = tokio::select! {
-        ready = tokio::time::timeout(gateway.config.limits.handshake, prepare(&gateway, stream, address, speaks)) => ready.ok().flatten(),
+        ready = tokio::time::timeout(gateway.config.limits.handshake, prepare(&gateway, &mut active, (stream, address, speaks))) => ready.ok().flatten(),
         () = place.wanted() => None,
     };
     drop(place);
@@ -120,7 +120,11 @@ async fn welcome(gateway: Arc<Gateway>, stream: TcpStream, address: SocketAddr, 
     }
 }
 
-async fn prepare(gateway: &Gateway, mut stream: TcpStream, address: SocketAddr, speaks: Speaks) -> Option<(WireStream, Peer)> {
+async fn prepare(
+    gateway: &Gateway,
+    active: &mut connection::Active,
+    (mut stream, address, speaks): (TcpStream, SocketAddr, Speaks),
+) -> Option<(WireStream, Peer)> {
     let ip = address.ip().to_canonical();
     let is_trusted = gateway.is_trusted(ip);
     let mut peer = Peer { ip, port: address.port(), trusts_forwarded: speaks == Speaks::Plain };
@@ -141,12 +145,17 @@ async fn prepare(gateway: &Gateway, mut stream: TcpStream, address: SocketAddr, 
         }
         early = rest;
     }
+    // A balancer that does not say for whom it comes may come as often as it likes.
+    if !gateway.is_trusted(peer.ip) {
+        active.stranger = Some(gateway.crowd.meet(&gateway.config.limits, peer.ip)?);
+    }
     if speaks == Speaks::Plain {
         return Some((WireStream::plain(stream, early), peer));
     }
     match gateway.acceptor.accept(stream, early).await {
         Ok(accepted) => {
             metrics::counter!(TLS_HANDSHAKES_TOTAL.name, "kind" => if accepted.resumed { "resumed" } else { "full" }).increment(1);
+            active.certificate = accepted.client_certificate.as_deref().map(client_certificate::header);
             Some((accepted.stream, peer))
         }
         Err(error) => {

@@ -8,6 +8,7 @@ mod answering;
 mod batches;
 mod checking;
 mod counting;
+mod saying;
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -206,6 +207,7 @@ impl LotThread {
                 Note::Checked { slot, check, finding, as_of, number } => {
                     if self.checks.get(&slot).is_some_and(|(under_way, _)| *under_way == check) {
                         self.checks.remove(&slot);
+                        self.say_checked(slot, &finding);
                         self.lot.checked(slot, &finding, as_of, number, now);
                     }
                 }
@@ -231,6 +233,7 @@ impl LotThread {
             Some((hash, number, change)) => {
                 let woken = self.lot.changed(&change, hash, number, batch.received, now);
                 batch.woken += woken;
+                tracing::debug!(mailbox = %change.mailbox, scope = change.scope.label(), woken, "a change of the mailbox was reported");
                 self.batches.woke(woken, number as u8, now);
                 self.batches.put_back(batch);
                 self.early.note(&change, hash, now);
@@ -357,12 +360,16 @@ impl LotThread {
     fn perform_outputs(&mut self) {
         while let Some(output) = self.lot.poll_output() {
             match output {
-                Output::Answer { slot, outcome, cause, held } => self.answer(slot, &outcome, cause, held),
+                Output::Answer { slot, device, outcome, cause, held } => {
+                    self.say_ended(device, outcome.label(), held);
+                    self.answer(slot, &outcome, cause, held);
+                }
                 Output::Held { slot, heartbeat_s, needs_checks } => {
+                    self.say_held(slot, heartbeat_s);
                     self.counting.heartbeat.record(f64::from(heartbeat_s));
                     self.gateway.note_heartbeat(u16::try_from(heartbeat_s).unwrap_or(u16::MAX));
                     if let (false, Some(parked)) = (needs_checks, self.lot.connection_mut(slot)) {
-                        parked.extra = None;
+                        parked.forget_request();
                     }
                 }
                 Output::CancelCheck { slot } => drop(self.checks.remove(&slot).map(|(_, check)| check.abort())),
@@ -395,6 +402,7 @@ impl LotThread {
             let (peer, is_sync) = (parked.peer, parked.is_sync());
             self.counting.ended(is_sync, "hung_up");
             self.record_hold(peer, "hung_up", held);
+            self.say_hung_up(slot, held);
         }
         // A check that this leaves running is cancelled when the turn performs its outputs.
         drop(self.take(slot));

@@ -10,12 +10,15 @@
 pub mod backend;
 mod body;
 mod check;
+mod client_certificate;
 mod connection;
 mod core_dumps;
+mod crowd;
 mod delivery;
 mod drain;
 mod exchange;
 mod gate;
+mod gathering;
 mod handshakes;
 mod hanging_sync;
 mod heartbeats;
@@ -24,9 +27,13 @@ mod liveness;
 mod lot_thread;
 pub mod lots;
 mod observe;
+mod observed;
 pub mod open_files;
+mod own;
+mod pace;
 mod parked;
-mod proxy_protocol;
+#[doc(hidden)]
+pub mod proxy_protocol;
 mod reading;
 mod reload;
 mod repeats;
@@ -52,7 +59,7 @@ use crate::logic::hold::LotOptions;
 use crate::logic::hold::folders::Coverage;
 use crate::store::Store;
 use backend::{Backend, Checker, SetupError, Verdicts};
-pub use gate::{Found, Gate, Who};
+pub use gate::{Found, Gate, TurnedAway, Who};
 use liveness::Beats;
 use lots::{Lots, Note};
 pub use parked::{Parked, Peer};
@@ -84,6 +91,8 @@ pub struct Gateway {
     /// Connections that are a task at this moment.
     active: AtomicUsize,
     handshakes: handshakes::Handshakes,
+    crowd: crowd::Crowd,
+    body_room: gathering::BodyRoom,
     checks_running: AtomicUsize,
     /// Not ready any more.
     leaving: watch::Sender<bool>,
@@ -116,6 +125,8 @@ impl Gateway {
             runtime: Handle::current(),
             active: AtomicUsize::new(0),
             handshakes: handshakes::Handshakes::new(config.limits.handshakes_max, HANDSHAKE_UNDISTURBED),
+            crowd: crowd::Crowd::new(),
+            body_room: gathering::BodyRoom::new(config.limits.bodies_bytes_max),
             checks_running: AtomicUsize::new(0),
             leaving: watch::Sender::new(false),
             draining: watch::Sender::new(false),
@@ -135,6 +146,11 @@ impl Gateway {
     /// Device connections, active and parked.
     pub fn connections(&self) -> usize {
         self.active.load(Ordering::Relaxed) + self.lots.parked()
+    }
+
+    /// Those of them that are a task.
+    pub fn active(&self) -> usize {
+        self.active.load(Ordering::Relaxed)
     }
 
     /// Requests sent to backends since the start, checks and verdicts included.

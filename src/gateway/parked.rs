@@ -8,6 +8,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, request};
 use zeroize::Zeroizing;
 
+use super::client_certificate::Certificate;
+use super::crowd::Stranger;
 use super::tls::{Received, Wire};
 use crate::logic::hold::Moment;
 
@@ -49,6 +51,12 @@ impl Parked {
     pub(crate) fn is_sync(&self) -> bool {
         self.extra.as_ref().is_some_and(|extra| extra.sync.is_some())
     }
+
+    /// Recipe and password are of no use any more; what belongs to the connection stays.
+    pub(crate) fn forget_request(&mut self) {
+        let certificate = self.extra.take().and_then(|extra| extra.certificate);
+        self.extra = certificate.map(|certificate| Box::new(Extra { certificate: Some(certificate), ..Extra::default() }));
+    }
 }
 
 /// What only some parked connections have.
@@ -60,6 +68,10 @@ pub struct Extra {
     pub recipe: Option<Recipe>,
     /// The hanging Sync that is held; its recipe is above.
     pub sync: Option<HeldSync>,
+    /// Counts an idle connection of somebody whom the backend does not know.
+    pub(super) stranger: Option<Stranger>,
+    /// The device's, where devices have some.
+    pub(super) certificate: Option<Certificate>,
 }
 
 /// A hanging Sync, to be asked again.
@@ -77,7 +89,7 @@ pub struct HeldSync {
 pub struct Recipe(Zeroizing<Box<[u8]>>);
 
 /// Headers that a backend may need to see again.
-static REPEATED: [HeaderName; 8] = [
+static REPEATED: [HeaderName; 9] = [
     AUTHORIZATION,
     HOST,
     USER_AGENT,
@@ -86,6 +98,7 @@ static REPEATED: [HeaderName; 8] = [
     HeaderName::from_static("ms-asprotocolversion"),
     HeaderName::from_static("x-ms-policykey"),
     HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("client-cert"),
 ];
 
 impl Recipe {
@@ -115,7 +128,11 @@ impl Recipe {
         let mut lines = self.0.split(|byte| *byte == b'\n');
         head.extend_from_slice(b"POST ");
         head.extend_from_slice(lines.next().unwrap_or(b"/"));
-        head.extend_from_slice(b" HTTP/1.1\r\nContent-Length: 0\r\n");
+        // Without Host it was HTTP/1.0.
+        let host = REPEATED.iter().position(|name| *name == HOST).and_then(|index| u8::try_from(index).ok());
+        let has_host = lines.clone().any(|line| line.first().copied() == host);
+        head.extend_from_slice(if has_host { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" });
+        head.extend_from_slice(b"Content-Length: 0\r\n");
         for (index, value) in lines.filter_map(<[u8]>::split_first) {
             let Some(name) = REPEATED.get(usize::from(*index)) else { continue };
             for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
@@ -167,5 +184,6 @@ mod tests {
         assert_eq!(headers.len(), 2);
         assert_eq!(headers["authorization"], "Basic aGV3OnRlc3Q=");
         assert!(headers["authorization"].is_sensitive());
+        assert!(Recipe::new(&head).write_head(true).starts_with(b"POST /Microsoft-Server-ActiveSync?Cmd=Ping&User=hew HTTP/1.0\r\n"));
     }
 }

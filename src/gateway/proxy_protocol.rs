@@ -9,6 +9,9 @@ use tokio::net::TcpStream;
 
 /// A v2 header carries at most 65,535 bytes after its first 16, but balancers send addresses and a few TLVs.
 const HEADER_BYTES_MAX: usize = 4_096;
+/// How a v1 header begins, and the most bytes it has (section 2.1 of its specification).
+const LINE_START: &[u8] = b"PROXY ";
+const LINE_BYTES_MAX: usize = 107;
 
 /// Why a header was not taken.
 #[derive(Debug)]
@@ -27,18 +30,61 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Result<(Option<SocketAddr>, 
         if stream.read_buf(&mut bytes).await.map_err(ProxyError::Io)? == 0 {
             return Err(ProxyError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
-        let header = HeaderResult::parse(&bytes);
-        // A v1 line with too few fields counts as incomplete there, even when its end has come.
-        let is_ended_line = matches!(header, HeaderResult::V1(_)) && bytes.windows(2).any(|pair| pair == b"\r\n");
-        if header.is_incomplete() && bytes.len() < HEADER_BYTES_MAX && !is_ended_line {
-            continue;
+        match header(&bytes) {
+            Header::Open => {}
+            Header::Whole(address, length) => return Ok((address, bytes.get(length..).unwrap_or_default().to_vec())),
+            Header::Malformed => return Err(ProxyError::Malformed),
         }
-        let (address, length) = match &header {
-            HeaderResult::V1(Ok(header)) => (v1_source(header), header.header.len()),
-            HeaderResult::V2(Ok(header)) => (v2_source(header), header.len()),
-            _ => return Err(ProxyError::Malformed),
-        };
-        return Ok((address, bytes.get(length..).unwrap_or_default().to_vec()));
+    }
+}
+
+/// What bytes begin with.
+#[derive(Debug, PartialEq, Eq)]
+enum Header {
+    /// A part of a header.
+    Open,
+    /// A header: the device's address, and how long it is.
+    Whole(Option<SocketAddr>, usize),
+    Malformed,
+}
+
+fn header(bytes: &[u8]) -> Header {
+    let header = HeaderResult::parse(bytes);
+    let is_open = match &header {
+        // What a part of a v1 line is taken for there depends on where it ends: a line is judged when it is whole.
+        HeaderResult::V1(_) if bytes.starts_with(LINE_START) => {
+            bytes.len() < LINE_BYTES_MAX && !bytes.windows(2).any(|pair| pair == b"\r\n")
+        }
+        HeaderResult::V1(_) => LINE_START.starts_with(bytes),
+        HeaderResult::V2(_) => header.is_incomplete() && bytes.len() < HEADER_BYTES_MAX,
+    };
+    if is_open {
+        return Header::Open;
+    }
+    match &header {
+        HeaderResult::V1(Ok(header)) => Header::Whole(v1_source(header), header.header.len()),
+        HeaderResult::V2(Ok(header)) => Header::Whole(v2_source(header), header.len()),
+        _ => Header::Malformed,
+    }
+}
+
+/// Entry point for fuzzing: any bytes in place of a header.
+///
+/// # Panics
+/// When a header is longer than what came, or what it says depends on the pieces in which it came.
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(HEADER_BYTES_MAX - 1)];
+    let whole = header(bytes);
+    for end in 0..bytes.len() {
+        match header(&bytes[..end]) {
+            Header::Open => {}
+            found => {
+                assert!(!matches!(found, Header::Whole(_, length) if length > end), "a header of more than {end} bytes");
+                assert_eq!(found, whole, "after {end} bytes it was decided otherwise");
+                break;
+            }
+        }
     }
 }
 

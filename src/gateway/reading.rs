@@ -1,10 +1,11 @@
 //! What a request says in its head, and whether its body is what it says.
 
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName};
-use http::{HeaderMap, StatusCode, request};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HOST, HeaderName};
+use http::{HeaderMap, Method, StatusCode, Version, request};
 use percent_encoding::percent_decode_str;
 
-use super::exchange::{Answer, plain, wbxml};
+use super::exchange::Answer;
+use super::own::{plain, wbxml};
 use crate::logic::eas::{BodyError, Command, Request as EasRequest, Root, root_command, status};
 
 /// Where EAS lives on every server, at the top or, at SOGo's own port, below /SOGo.
@@ -20,6 +21,54 @@ const SINGLE: [HeaderName; 6] = [
     HeaderName::from_static("ms-asprotocolversion"),
     HeaderName::from_static("x-ms-policykey"),
 ];
+
+/// What a head may not say, whatever it is about; its framing was checked before (`logic::http`). Where a backend could act on another
+/// host, another path or another body than we do, nobody is asked.
+pub(super) fn check_head(head: &request::Parts, has_body: bool) -> Result<(), (StatusCode, &'static str)> {
+    let bad = |sentence| Err((StatusCode::BAD_REQUEST, sentence));
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return bad("The header host is there twice.");
+    }
+    match host {
+        None if head.version != Version::HTTP_10 => return bad("There is no Host."),
+        Some(host) if !is_host(host.as_bytes()) => return bad("The Host is none."),
+        _ => {}
+    }
+    // A target with a host of its own, as proxies are asked (RFC 9112 §3.2.2): only where nobody can mistake it.
+    if let Some(authority) = head.uri.authority().filter(|_| head.method != Method::CONNECT) {
+        let is_ours = matches!(head.uri.scheme_str(), Some("https" | "http"));
+        if !is_ours || host.is_none_or(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())) {
+            return bad("The target and Host name different hosts.");
+        }
+    }
+    if head.method == Method::TRACE {
+        return Err((StatusCode::METHOD_NOT_ALLOWED, "TRACE is not offered."));
+    }
+    // Servers that do not expect one leave it unread, and take it for the next request.
+    if has_body && (head.method == Method::GET || head.method == Method::HEAD) {
+        return bad("This method has no body.");
+    }
+    let mut expectations = head.headers.get_all(EXPECT).iter();
+    if expectations.any(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err((StatusCode::EXPECTATION_FAILED, "This expectation cannot be met."));
+    }
+    Ok(())
+}
+
+/// A name or an address, and perhaps a port.
+fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host.iter().rposition(|&byte| byte == b':') {
+        Some(colon) if !host[colon..].contains(&b']') => (&host[..colon], &host[colon + 1..]),
+        _ => (host, &b""[..]),
+    };
+    let is_name = match name {
+        [b'[', address @ .., b']'] => std::str::from_utf8(address).is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        name => !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte)),
+    };
+    is_name && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
+}
 
 /// Servers also know the path with percent signs, more slashes, or something behind it: a command must not pass by unseen
 /// because it is spelt that way.

@@ -58,7 +58,7 @@ impl Gateway {
         if let Some(gate) = &self.gate {
             gate.allow_devices(config.provision.devices_max);
         }
-        crate::telemetry::log::set_level(config.log.level);
+        crate::telemetry::log::put_in_force(&config.log);
         self.config.replace(config);
         self.lots.send_all(|| Note::Options(Box::new(self.lot_options()))).await;
         are_certificates_new

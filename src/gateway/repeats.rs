@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::StatusCode;
 
 use super::Gateway;
-use super::exchange::{Answer, Eas, Exchange, retry_later};
+use super::exchange::{Answer, Eas, Exchange};
+use super::own::retry_later;
 use crate::config::limits::{PING_ROWS, REPEATING_DEVICES_MAX};
-use crate::logic::eas::folder_sync::FolderSyncRequest;
 use crate::logic::eas::sync::SyncRequest;
 use crate::logic::eas::{Command, DeviceId, Mailbox};
 use crate::logic::policy::Timestamp;
@@ -30,7 +30,7 @@ pub struct Looping {
     pub device_id: DeviceId,
     /// What it repeats.
     pub kind: Kind,
-    /// Since when it gets nowhere.
+    /// Since when it gets nowhere; by the steady clock until it is shown.
     pub since: Timestamp,
     /// How often it asked since then.
     pub count: u32,
@@ -121,13 +121,24 @@ impl Repeating {
     }
 }
 
+/// A device is slowed from now on.
+pub(super) fn warn(mailbox: &Mailbox, device: &DeviceId, kind: Kind) {
+    tracing::warn!(%mailbox, %device, kind = kind.name(), "a device asks the same over and over and is slowed. {}", kind.advice());
+}
+
 impl Gateway {
     /// Devices that ask the same over and over and get nowhere, the worst first.
     pub fn looping(&self) -> Vec<Looping> {
-        let mut looping = self.repeating.list(store::now());
+        let mut looping = self.repeating.list(store::steady());
         looping.extend(self.gate.iter().flat_map(super::gate::Gate::looping));
+        looping.iter_mut().for_each(|looping| looping.since = store::shown(looping.since));
         looping.sort_by_key(|looping| std::cmp::Reverse(looping.count));
         looping
+    }
+
+    /// Devices that their mailbox has no room for, the last that tried first.
+    pub fn turned_away(&self) -> Vec<super::gate::TurnedAway> {
+        self.gate.as_ref().map_or_else(Vec::new, super::gate::Gate::turned_away)
     }
 }
 
@@ -135,7 +146,7 @@ impl Exchange {
     /// A Ping with good credentials: the answer that slows it, if it repeats itself.
     pub(super) fn slow_ping(&self, eas: &Eas) -> Option<Answer> {
         let device = (eas.mailbox.as_ref()?, &eas.request.device_id);
-        self.slowed(device, self.gateway.repeating.ping(device, store::now()))
+        self.slowed(device, self.gateway.repeating.ping(device, store::steady()))
     }
 
     /// Any other command passes. Its row of Pings ends.
@@ -146,19 +157,10 @@ impl Exchange {
     }
 
     /// A FolderSync with this key: the answer that slows it, if it begins anew for ever.
-    fn slow_folder_sync(&self, eas: &Eas, sync_key: &str) -> Option<Answer> {
+    pub(super) fn slow_folder_sync(&self, eas: &Eas, sync_key: &str) -> Option<Answer> {
         let device = (eas.mailbox.as_ref()?, &eas.request.device_id);
         let is_beginning = sync_key == "0" && self.is_known(eas);
-        is_beginning.then(|| self.slowed(device, self.gateway.repeating.step(device, Step::FolderSync, store::now())))?
-    }
-
-    /// A body of a command that may begin anew. One that cannot be read is refused later, with its reason.
-    pub(super) fn slow_beginning(&self, body: &[u8], eas: &Eas) -> Option<Answer> {
-        match eas.request.command {
-            Command::FolderSync => self.slow_folder_sync(eas, &FolderSyncRequest::parse(body).ok()?.sync_key),
-            Command::Sync => self.slow_sync(eas, &SyncRequest::skim(body).ok()?),
-            _ => None,
-        }
+        is_beginning.then(|| self.slowed(device, self.gateway.repeating.step(device, Step::FolderSync, store::steady())))?
     }
 
     /// A Sync: the answer that slows it, if it begins anew for ever.
@@ -168,13 +170,13 @@ impl Exchange {
         let beginnings = request.collections.iter().filter(|collection| collection.sync_key == "0");
         let folders: Vec<u32> = beginnings.filter_map(|c| c.id.as_ref()).map(|id| repeating.hasher.hash_one(id) as u32).collect();
         let is_beginning = !folders.is_empty() && self.is_known(eas);
-        is_beginning.then(|| self.slowed(device, repeating.step(device, Step::Sync(&folders), store::now())))?
+        is_beginning.then(|| self.slowed(device, repeating.step(device, Step::Sync(&folders), store::steady())))?
     }
 
     fn slowed(&self, (mailbox, device): (&Mailbox, &DeviceId), pace: Pace) -> Option<Answer> {
         let Pace::Slow { kind, retry_after_s, is_news } = pace else { return None };
         if is_news {
-            tracing::warn!(%mailbox, %device, kind = kind.name(), "a device asks the same over and over and is slowed. {}", kind.advice());
+            warn(mailbox, device, kind);
         }
         metrics::counter!(LOOPS_SLOWED_TOTAL.name, "kind" => kind.name()).increment(1);
         Some(retry_later(StatusCode::SERVICE_UNAVAILABLE, retry_after_s))

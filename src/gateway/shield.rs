@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Gateway;
 use super::backend::Credentials;
-use super::exchange::{Answer, Eas, Exchange, plain};
+use super::exchange::{Answer, Eas, Exchange};
+use super::own::plain;
 use crate::config;
 use crate::config::limits::SHIELDED_MAX;
 use crate::logic::eas::{DeviceId, Mailbox};

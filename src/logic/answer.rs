@@ -15,6 +15,9 @@ pub const WBXML_TYPE: &str = "application/vnd.ms-sync.wbxml";
 /// The head of a Ping's answer, up to its length; the type is [`WBXML_TYPE`].
 const TYPED: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.ms-sync.wbxml\r\nContent-Length: ";
 
+/// `Strict-Transport-Security` of our own answers: whoever looks in with a browser does not come back without TLS.
+pub const HTTPS_ONLY: &str = "max-age=31536000";
+
 /// Seconds a device is asked to stay away when there is no room for its Ping.
 pub const RETRY_AFTER_S: u32 = 300;
 
@@ -120,6 +123,8 @@ fn write_http(is_answer: bool, closes: bool, date: &str, body: &[u8], out: &mut 
     } else {
         let _ = write!(out, "\r\nRetry-After: {RETRY_AFTER_S}");
     }
+    out.extend_from_slice(b"\r\nStrict-Transport-Security: ");
+    out.extend_from_slice(HTTPS_ONLY.as_bytes());
     out.extend_from_slice(if closes { b"\r\nConnection: close\r\n\r\n" } else { b"\r\n\r\n" });
     out.extend_from_slice(body);
 }

@@ -11,6 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::hold::Moment;
+use super::spacing::Spacing;
 use crate::config::limits::{BACKEND_LINE_MAILBOX_MAX, BACKEND_LINE_MAX};
 
 /// Who asks, as far as it matters for the order.
@@ -26,8 +27,6 @@ pub enum Rank {
 const KNOWN_IN_A_ROW_MAX: u8 = 3;
 /// Longest wait in line: devices give up after 20 to 60 s, and the answer takes its time as well.
 const WAIT_MAX: Duration = Duration::from_secs(10);
-/// What may be made up for after a pause.
-const BURST: Duration = Duration::from_millis(100);
 /// The furthest appointment. Those who find even that taken are spread over its second half.
 const APPOINTMENT_MAX: Duration = Duration::from_secs(300);
 
@@ -37,7 +36,7 @@ pub struct Line<T> {
     gap: Duration,
     places_max: usize,
     /// When the next may go.
-    next: Moment,
+    spacing: Spacing,
     ranks: [Mailboxes<T>; 2],
     known_in_a_row: u8,
     /// The last appointment given, for each rank: strangers must not take those of others.
@@ -59,7 +58,7 @@ impl<T> Line<T> {
         Line {
             gap: Duration::from_micros(1_000_000u64.div_ceil(per_s)),
             places_max: places.min(BACKEND_LINE_MAX),
-            next: Moment::default(),
+            spacing: Spacing::default(),
             ranks: [Mailboxes::default(), Mailboxes::default()],
             known_in_a_row: 0,
             appointments: [Moment::default(); 2],
@@ -68,9 +67,9 @@ impl<T> Line<T> {
 
     /// Whether somebody may go now without having waited: nobody else waits, and the rate allows it.
     pub fn passes_at_once(&mut self, now: Moment) -> bool {
-        let is_free = self.is_empty() && self.next <= now;
+        let is_free = self.is_empty() && self.spacing.is_free(now);
         if is_free {
-            self.spend(now);
+            self.spacing.spend(now, self.gap);
         }
         is_free
     }
@@ -101,7 +100,7 @@ impl<T> Line<T> {
     /// Who goes now, if the rate allows it. `may_go`: of which rank anybody may. Those who are no longer `there` are passed over
     /// and cost nothing.
     pub fn poll(&mut self, now: Moment, may_go: [bool; 2], there: impl Fn(&T) -> bool) -> Option<(Rank, T)> {
-        while self.next <= now {
+        while self.spacing.is_free(now) {
             let waits = |rank: Rank| may_go[rank as usize] && self.ranks[rank as usize].len > 0;
             let rank = match (waits(Rank::Known), waits(Rank::Newcomer)) {
                 (true, true) if self.known_in_a_row >= KNOWN_IN_A_ROW_MAX => Rank::Newcomer,
@@ -112,7 +111,7 @@ impl<T> Line<T> {
             let waiting = self.ranks[rank as usize].pop()?;
             if there(&waiting) {
                 self.known_in_a_row = if rank == Rank::Known { self.known_in_a_row.saturating_add(1) } else { 0 };
-                self.spend(now);
+                self.spacing.spend(now, self.gap);
                 return Some((rank, waiting));
             }
         }
@@ -121,7 +120,7 @@ impl<T> Line<T> {
 
     /// When [`Line::poll`] may have somebody; `None`: nobody waits.
     pub fn poll_timeout(&self) -> Option<Moment> {
-        (!self.is_empty()).then_some(self.next)
+        (!self.is_empty()).then_some(self.spacing.next())
     }
 
     /// How many wait.
@@ -145,10 +144,6 @@ impl<T> Line<T> {
             return ComeBack { after: APPOINTMENT_MAX.mul_f64(0.5 + f64::from(jitter) / 512.0) };
         }
         ComeBack { after }
-    }
-
-    fn spend(&mut self, now: Moment) {
-        self.next = self.next.max(now - BURST) + self.gap;
     }
 }
 

@@ -175,7 +175,8 @@ fn ascii(text: &str) -> String {
 
 /// As a word of a shell: people copy lines out of mails.
 fn quoted(text: &str) -> String {
-    let text = shown(text);
+    // Never shortened: it would be another device's.
+    let text: String = text.chars().map(|character| if character.is_control() { '?' } else { character }).collect();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._-+".contains(&byte);
     if !text.is_empty() && !text.starts_with('-') && text.bytes().all(is_plain) {
         text

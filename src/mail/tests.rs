@@ -176,12 +176,12 @@ async fn the_store_brings_the_news() {
     record(vec![waits.clone()]).await;
     record(vec![waits]).await;
     record(vec![DeviceChange::Seen { version: Version::V14_1, user_agent: None }]).await;
-    let anna = By { actor: "anna".into(), source: String::new() };
+    let anna = By { actor: "anna".into(), source: String::new(), token: None };
     store.order_wipe(&anna, &mailbox, &id, WipeKind::Device).await.unwrap();
-    record(vec![DeviceChange::WipeSent]).await;
-    record(vec![DeviceChange::WipeReported { is_done: false, with_credentials: true }]).await;
+    record(vec![DeviceChange::WipeSent { from: None }]).await;
+    record(vec![DeviceChange::WipeReported { is_done: false, with_credentials: true, from: None }]).await;
     for _ in 0..2 {
-        record(vec![DeviceChange::WipeReported { is_done: true, with_credentials: true }]).await;
+        record(vec![DeviceChange::WipeReported { is_done: true, with_credentials: true, from: None }]).await;
     }
     let mut told = Vec::new();
     while let Ok(News { happened, device }) = news.try_recv() {

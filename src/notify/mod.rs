@@ -14,6 +14,8 @@ mod canary;
 mod canary_tests;
 mod dovecot;
 mod entry;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod intake;
 pub mod lmtp;
 mod repeats;

@@ -1,5 +1,7 @@
 //! What devices change in their partnership, as facts: applied to the record in memory at once, and to the database by the writer.
 
+use std::net::IpAddr;
+
 use crate::logic::eas::settings::RecoveryPassword;
 use crate::logic::eas::{DeviceId, DeviceInformation, DeviceType, Mailbox, Version};
 use crate::logic::policy::access::{AccessState, AccessWhy};
@@ -28,13 +30,18 @@ pub enum DeviceChange {
     /// Keys were given or acknowledged.
     Provisioned(Provisioning),
     /// It got the order to erase.
-    WipeSent,
+    WipeSent {
+        /// Its address.
+        from: Option<IpAddr>,
+    },
     /// It reports what became of the order.
     WipeReported {
         /// It erases itself, or could not.
         is_done: bool,
         /// Whether the report came with good credentials.
         with_credentials: bool,
+        /// Its address.
+        from: Option<IpAddr>,
     },
     /// Its recovery password; `None` deletes it.
     RecoveryPassword(Option<RecoveryPassword>),
@@ -52,15 +59,16 @@ pub(super) struct DeviceWrite {
 
 impl DeviceChange {
     /// What a Provision exchange changed. `information` is what the request described, if it did; `with_credentials` as for
-    /// [`DeviceChange::WipeReported`].
-    pub fn of_provision(outcome: &Outcome, information: Option<&DeviceInformation>, with_credentials: bool) -> Vec<Self> {
+    /// [`DeviceChange::WipeReported`], `from` its address.
+    pub fn of_provision(outcome: &Outcome, information: Option<&DeviceInformation>, with_credentials: bool, from: IpAddr) -> Vec<Self> {
+        let from = Some(from);
         let mut changes = Vec::new();
         for fact in &outcome.facts {
             match fact {
                 Fact::Informed => changes.extend(information.cloned().map(DeviceChange::Informed)),
-                Fact::WipeSent(_) => changes.push(DeviceChange::WipeSent),
-                Fact::WipeAcknowledged(_) => changes.push(DeviceChange::WipeReported { is_done: true, with_credentials }),
-                Fact::WipeFailed(_) => changes.push(DeviceChange::WipeReported { is_done: false, with_credentials }),
+                Fact::WipeSent(_) => changes.push(DeviceChange::WipeSent { from }),
+                Fact::WipeAcknowledged(_) => changes.push(DeviceChange::WipeReported { is_done: true, with_credentials, from }),
+                Fact::WipeFailed(_) => changes.push(DeviceChange::WipeReported { is_done: false, with_credentials, from }),
                 Fact::ToldToDescribe
                 | Fact::Offered { .. }
                 | Fact::Acknowledged { .. }
@@ -97,13 +105,13 @@ impl DeviceChange {
             }
             DeviceChange::Informed(information) => partnership.informed(information, at),
             DeviceChange::Provisioned(provisioning) => partnership.provisioning = provisioning.clone(),
-            DeviceChange::WipeSent => {
+            DeviceChange::WipeSent { .. } => {
                 if let Some(wipe) = partnership.wipe.as_mut().filter(|wipe| wipe.stands()) {
                     wipe.sent(at);
                 }
             }
-            DeviceChange::WipeReported { is_done, with_credentials } => {
-                if let Some(wipe) = partnership.wipe.as_mut().filter(|wipe| wipe.stands()) {
+            DeviceChange::WipeReported { is_done, with_credentials, .. } => {
+                if let Some(wipe) = partnership.wipe.as_mut().filter(|wipe| wipe.may_be_reported()) {
                     wipe.reported(*is_done, *with_credentials, at);
                 }
             }
@@ -116,6 +124,14 @@ impl DeviceWrite {
     /// A partnership that begins with these changes.
     pub(super) fn base(&self) -> Partnership {
         Partnership::new(self.mailbox.clone(), self.device_id.clone(), self.device_type.clone(), self.at)
+    }
+
+    /// The address from which it came, as far as that matters.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        self.changes.iter().find_map(|change| match change {
+            DeviceChange::WipeSent { from } | DeviceChange::WipeReported { from, .. } => *from,
+            _ => None,
+        })
     }
 
     pub(super) fn apply(&self, partnership: &mut Partnership) {

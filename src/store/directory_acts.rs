@@ -9,6 +9,7 @@ use super::error::StoreError;
 use super::mailbox_acts::members_revision;
 use super::snapshot::{MembersKind, Origin, Snapshot};
 use super::sql::{Value, params};
+use super::told::added_and_removed;
 use super::transaction::Tx;
 use crate::logic::directory::members::Group;
 use crate::logic::eas::Mailbox;
@@ -81,7 +82,10 @@ fn differences(snapshot: &Snapshot, groups: Vec<Group>) -> (Vec<Difference>, Vec
 fn told(differences: &[Difference]) -> String {
     let one = |difference: &Difference| match difference.origin {
         Origin::Gone => format!("{}: gone", difference.name),
-        _ => format!("{}: {} added, {} removed", difference.name, difference.added.len(), difference.removed.len()),
+        _ => {
+            let Difference { name, added, removed, .. } = difference;
+            format!("{name}: {} added, {} removed: {}", added.len(), removed.len(), added_and_removed(added, removed))
+        }
     };
     differences.iter().map(one).collect::<Vec<_>>().join("; ")
 }

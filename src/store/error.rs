@@ -50,6 +50,8 @@ pub enum StoreError {
     InUse(Vec<String>),
     /// It is the directory's: HTTP 409. What, such as `group Sales`.
     Foreign(String),
+    /// Something stands in the way that must not be lost unsaid, such as an order to erase: HTTP 409. A sentence.
+    InTheWay(String),
     /// A limit of the store: HTTP 409. A sentence.
     Full(String),
     /// What was asked makes no sense: HTTP 422. A sentence for the administrator.
@@ -100,7 +102,12 @@ impl From<SqlError> for StoreError {
 
 impl From<WipeError> for StoreError {
     fn from(error: WipeError) -> Self {
-        StoreError::Unsuitable(error.to_string())
+        match error {
+            WipeError::Weaker { .. } => StoreError::InTheWay(error.to_string()),
+            WipeError::NeedsNewer { .. } | WipeError::AlreadyOrdered(_) | WipeError::NothingToCancel => {
+                StoreError::Unsuitable(error.to_string())
+            }
+        }
     }
 }
 
@@ -156,7 +163,7 @@ impl fmt::Display for StoreError {
                 write!(f, "{what} comes from the directory: who is in it is changed there; its policy and rank are changed here")
             }
             StoreError::InUse(by) => write!(f, "it is in use by {}", by.join(", ")),
-            StoreError::Full(message) | StoreError::Unsuitable(message) => f.write_str(message),
+            StoreError::InTheWay(message) | StoreError::Full(message) | StoreError::Unsuitable(message) => f.write_str(message),
             StoreError::Unreadable => f.write_str(
                 "this recovery password was stored under another key: restore the store.key_file it was stored with; others are not affected",
             ),

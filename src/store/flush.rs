@@ -1,11 +1,12 @@
 //! What devices did, written: their changes as soon as possible, many in one transaction; what was merely seen every few seconds.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::audit::{By, Deed};
+use super::audit::{By, DEVICE, Deed};
 use super::change::{DeviceChange, DeviceWrite};
 use super::error::StoreError;
 use super::gate::Key;
@@ -25,21 +26,30 @@ const CHANGES: usize = 500;
 const FACTS: usize = 10_000;
 /// After a failure that trying again at once would only repeat, such as a full disk.
 const REST: Duration = Duration::from_secs(1);
+/// An erased device that was silent for so long and is told again has come back: seconds.
+const COME_BACK_S: u64 = 3_600;
 
 impl Writer {
     /// Writes devices' changes until none waits.
     pub(super) fn save_changes(&mut self) {
-        while self.sql.is_some() && Instant::now() >= self.rest_until {
-            let batch: Vec<Change> = {
-                let changes = &mut self.shared.inbox.lock().changes;
-                let count = changes.len().min(CHANGES);
-                changes.drain(..count).collect()
-            };
-            if batch.is_empty() {
-                return;
-            }
+        while self.save_some_changes() {}
+    }
+
+    /// Writes the oldest changes, in one transaction; whether there may be more to do.
+    pub(super) fn save_some_changes(&mut self) -> bool {
+        if self.sql.is_none() || Instant::now() < self.rest_until {
+            return false;
+        }
+        let batch: Vec<Change> = {
+            let changes = &mut self.shared.inbox.lock().changes;
+            let count = changes.len().min(CHANGES);
+            changes.drain(..count).collect()
+        };
+        let has_some = !batch.is_empty();
+        if has_some {
             self.save_batch(batch);
         }
+        has_some
     }
 
     fn save_batch(&mut self, batch: Vec<Change>) {
@@ -142,7 +152,7 @@ fn save(tx: &mut Tx<'_>, batch: &[Change]) -> Result<(), StoreError> {
         if write.changes.iter().any(|change| matches!(change, DeviceChange::Seen { .. } | DeviceChange::Informed(_))) {
             tx.decide_by_snapshot(partnership);
         }
-        audit_wipe(tx, partnership, before.wipe)?;
+        audit_wipe(tx, partnership, before, write.source())?;
         tx.touched.news.extend(before.news(partnership));
     }
     let saved: Vec<Partnership> = partnerships.into_iter().flatten().collect();
@@ -164,17 +174,31 @@ fn save_password(tx: &mut Tx<'_>, write: &DeviceWrite) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The steps of an order to erase that the device takes are part of its story.
-fn audit_wipe(tx: &mut Tx<'_>, partnership: &Partnership, before: Option<WipeState>) -> Result<(), StoreError> {
-    let Some(wipe) = partnership.wipe.as_ref().filter(|wipe| Some(wipe.state) != before) else { return Ok(()) };
+/// The steps of an order to erase that the device takes are part of its story; one that comes back and asks over and over is one step.
+fn audit_wipe(tx: &mut Tx<'_>, partnership: &Partnership, before: Before, from: Option<IpAddr>) -> Result<(), StoreError> {
+    let Some(wipe) = partnership.wipe.as_ref() else { return Ok(()) };
+    // After an acknowledgement the first time counts at once; before, a device that asks twice in a row has not come back.
+    let told_before = before.sent_again_at.or(before.sent_at.filter(|_| wipe.state != WipeState::Acknowledged));
+    let quiet_s = |at: Timestamp| told_before.map_or(u64::MAX, |earlier| at.since(earlier));
+    let came_back = wipe.sent_again_at.is_some_and(|at| quiet_s(at) >= COME_BACK_S);
+    let is_new = Some(wipe.state) != before.wipe;
     let act = match wipe.state {
-        WipeState::Sent => "wipe sent",
-        WipeState::Acknowledged => "wipe acknowledged",
-        WipeState::Failed => "wipe failed",
+        WipeState::Sent if is_new => "wipe sent",
+        WipeState::Acknowledged if is_new => "wipe acknowledged",
+        WipeState::Failed if is_new => "wipe failed",
         WipeState::Requested | WipeState::Cancelled => return Ok(()),
+        _ if came_back => "wipe sent again",
+        _ => return Ok(()),
     };
-    let by = By { actor: "the device".into(), source: String::new() };
-    let deed = Deed::new(act).mailbox(&partnership.mailbox).device(&partnership.device_id).detail(wipe.kind.name());
+    let by = By { actor: DEVICE.into(), source: from.map_or_else(String::new, |from| from.to_string()), token: None };
+    let proof = match wipe.state {
+        WipeState::Acknowledged if is_new && wipe.acknowledged_with_credentials => ", with the user's password",
+        WipeState::Acknowledged if is_new => ", without a password: anybody who knows the device id may have said so",
+        _ => "",
+    };
+    let late = if is_new && !wipe.stands() { "; the order had been taken back" } else { "" };
+    let detail = format!("{}{proof}{late}", wipe.kind.name());
+    let deed = Deed::new(act).mailbox(&partnership.mailbox).device(&partnership.device_id).detail(detail);
     tx.audit(&deed.entry(&by, tx.now, "done"))
 }
 

@@ -1,12 +1,15 @@
 //! What administrators do to mailboxes, lists, groups and domains: which policy each has, and their switches.
 
+use std::collections::HashMap;
+
 use super::Store;
 use super::audit::{By, Deed};
 use super::error::StoreError;
 use super::policy_acts::must_find;
 use super::rows::{self, to_json};
 use super::snapshot::{MailboxRecord, MembersKind, Origin};
-use super::sql::{Value, params};
+use super::sql::{SqlError, Value, params};
+use super::told::{self, MembersSaid};
 use super::transaction::Tx;
 use crate::config::limits::MEMBERS_MAX;
 use crate::logic::eas::Mailbox;
@@ -56,12 +59,14 @@ impl Store {
         edit: MailboxEdit,
     ) -> Result<MailboxRecord, StoreError> {
         edit.settings.as_ref().map_or(Ok(()), MailboxSettings::check)?;
-        let deed = Deed::new("mailbox change").mailbox(&mailbox).detail(told(&edit));
+        // Told again inside, by what is there then; this is for an act that is refused.
+        let deed = Deed::new("mailbox change").mailbox(&mailbox).detail(asked(&self.snapshot().mailbox(&mailbox), &edit));
         self.act(by, deed, move |tx| {
             let mut record = load(tx, &mailbox)?;
             if record.revision != read_revision {
                 return Err(StoreError::Conflict { revision: record.revision });
             }
+            let before = record.clone();
             if let Some(policy) = edit.policy {
                 record.policy = policy.map(|policy| must_find(tx, policy).map(|policy| policy.name)).transpose()?;
             }
@@ -71,6 +76,7 @@ impl Store {
             }
             record.revision += 1;
             save(tx, &mailbox, &record)?;
+            tx.told = Some(told::mailbox(&before, &record));
             Ok(record)
         })
         .await
@@ -85,14 +91,23 @@ impl Store {
             return Err(StoreError::Full(format!("at most {MEMBERS_MAX} mailboxes at once")));
         }
         let deed = Deed::new("mailbox assign").detail(format!("{} mailboxes", assignments.len()));
+        let by_whom = by.clone();
         self.act(by, deed, move |tx| {
             let settings = to_json(&MailboxSettings::default())?;
             let mut rows: Vec<Vec<Value>> = Vec::with_capacity(assignments.len());
             let mut found: Option<PolicyName> = None;
+            let mut entries = Vec::new();
+            let before = own_policies(tx)?;
             for (mailbox, policy) in &assignments {
                 // One look-up for a file that names the same policy in every line.
                 if let Some(policy) = policy.as_ref().filter(|policy| found.as_ref() != Some(policy)) {
                     found = Some(must_find(tx, policy.clone())?.name);
+                }
+                let after = policy.as_ref().and(found.as_ref());
+                let had = before.get(mailbox.as_str());
+                if had.map(String::as_str) != after.map(PolicyName::as_str) {
+                    let detail = format!("policy {}, by a file", told::change(had, after));
+                    entries.push(Deed::new("mailbox assign").mailbox(mailbox).detail(detail).entry(&by_whom, tx.now, "done"));
                 }
                 rows.push(params![mailbox.as_str(), policy.as_ref().map(PolicyName::folded), settings.as_str()].to_vec());
             }
@@ -102,6 +117,8 @@ impl Store {
                  SET revision = mailboxes.revision + 1, policy = excluded.policy",
                 &rows,
             )?;
+            tx.audit_many(&entries)?;
+            tx.told = Some(format!("a file of {} mailboxes; {} have another policy than before", assignments.len(), entries.len()));
             Ok(assignments.len())
         })
         .await
@@ -118,10 +135,10 @@ impl Store {
         if !assign::is_name(&edit.name) {
             return Err(StoreError::Unsuitable("a name has 1 to 64 characters, no control character and no slash".into()));
         }
+        let act = if edit.kind == MembersKind::List { "list put" } else { "group put" };
         let policy = edit.policy.as_ref().map_or("no policy", PolicyName::as_str);
         let who = edit.mailboxes.as_ref().map_or_else(|| "the same mailboxes".into(), |mailboxes| format!("{} mailboxes", mailboxes.len()));
         let detail = format!("{who}, {policy}, rank {}", edit.rank);
-        let act = if edit.kind == MembersKind::List { "list put" } else { "group put" };
         self.act(by, Deed::new(act).subject(&edit.name).detail(detail), move |tx| put_members(tx, edit)).await
     }
 
@@ -141,6 +158,8 @@ impl Store {
             if origin(tx, kind, &name)? == Origin::Directory.name() {
                 return Err(StoreError::Foreign(format!("{} {name}", kind.name())));
             }
+            let before = members_before(tx, kind, &name)?;
+            tx.told = Some(told::members(&before, &MembersSaid::default()));
             tx.touched.snapshot = true;
             tx.sql.execute("DELETE FROM member_lists WHERE kind = ?1 AND name = ?2", params![kind.name(), name])?;
             Ok(())
@@ -148,46 +167,54 @@ impl Store {
         .await
     }
 
-    /// Gives a domain a policy, or takes it away.
+    /// Gives a domain a policy, or takes it away; its revision then. Only if it is still at `read_revision` (0: it has none), if one is
+    /// given.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub async fn assign_domain(&self, by: &By, (domain, policy): DomainPolicy) -> Result<(), StoreError> {
+    pub async fn assign_domain(&self, by: &By, (domain, policy): DomainPolicy, read_revision: Option<u64>) -> Result<u64, StoreError> {
         let domain = domain.trim().to_lowercase();
         if domain.is_empty() || domain.len() > 255 || domain.contains(|c: char| c.is_control() || c.is_whitespace() || c == '@') {
             return Err(StoreError::Unsuitable("a domain is what stands behind the @ of an address".into()));
         }
         let deed = Deed::new("domain assign").subject(&domain).detail(policy.as_ref().map_or("no policy", PolicyName::as_str));
         self.act(by, deed, move |tx| {
+            let statement = "SELECT p.name, d.revision FROM domains d JOIN policies p ON p.folded = d.policy WHERE d.domain = ?1";
+            let rows = tx.sql.query(statement, params![domain.as_str()])?;
+            let had = rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()?;
+            let revision = rows.first().map_or(Ok(0), |row| row.number(1))?;
+            if read_revision.is_some_and(|read| read != revision) {
+                return Err(StoreError::Conflict { revision });
+            }
+            tx.told = Some(format!("policy {}", told::change(had.as_ref(), policy.as_ref())));
             tx.touched.snapshot = true;
-            match policy {
-                None => tx.sql.execute("DELETE FROM domains WHERE domain = ?1", params![domain])?,
-                Some(policy) => {
-                    let policy = must_find(tx, policy)?.name;
-                    let statement =
-                        "INSERT INTO domains (domain, policy) VALUES (?1, ?2) ON CONFLICT (domain) DO UPDATE SET policy = excluded.policy";
-                    tx.sql.execute(statement, params![domain, policy.folded()])?
-                }
+            let Some(policy) = policy else {
+                tx.sql.execute("DELETE FROM domains WHERE domain = ?1", params![domain.as_str()])?;
+                return Ok(0);
             };
-            Ok(())
+            let policy = must_find(tx, policy)?.name;
+            let statement = "INSERT INTO domains (domain, policy, revision) VALUES (?1, ?2, ?3) ON CONFLICT (domain) DO UPDATE \
+                 SET policy = excluded.policy, revision = excluded.revision";
+            // A new one begins where no removed one was: whoever read that is told.
+            let revision = if revision == 0 { tx.generation } else { revision + 1 };
+            tx.sql.execute(statement, params![domain.as_str(), policy.folded(), revision])?;
+            Ok(revision)
         })
         .await
     }
 }
 
-/// For the audit trail.
-fn told(edit: &MailboxEdit) -> String {
-    let policy = edit.policy.as_ref().map(|policy| format!("policy {}", policy.as_ref().map_or("none", PolicyName::as_str)));
-    let settings = edit.settings.as_ref().map(|settings| {
-        format!(
-            "ActiveSync {}, {} device ids allowed, {} blocked, devices at most {}",
-            if settings.active_sync_enabled { "on" } else { "off" },
-            settings.allowed_device_ids.len(),
-            settings.blocked_device_ids.len(),
-            settings.devices_max.map_or_else(|| "as configured".into(), |max| max.to_string()),
-        )
-    });
-    policy.into_iter().chain(settings).collect::<Vec<_>>().join("; ")
+/// What an edit would make of a mailbox.
+fn asked(present: &MailboxRecord, edit: &MailboxEdit) -> String {
+    let policy = edit.policy.clone().unwrap_or_else(|| present.policy.clone());
+    let settings = edit.settings.clone().unwrap_or_else(|| present.settings.clone());
+    told::mailbox(present, &MailboxRecord { policy, settings, ..present.clone() })
+}
+
+/// Mailboxes that have a policy of their own, and its name.
+fn own_policies(tx: &mut Tx<'_>) -> Result<HashMap<String, String>, StoreError> {
+    let rows = tx.sql.query("SELECT m.mailbox, p.name FROM mailboxes m JOIN policies p ON p.folded = m.policy", &[])?;
+    Ok(rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect::<Result<_, SqlError>>()?)
 }
 
 fn load(tx: &mut Tx<'_>, mailbox: &Mailbox) -> Result<MailboxRecord, StoreError> {
@@ -236,6 +263,18 @@ fn origin(tx: &mut Tx<'_>, kind: MembersKind, name: &str) -> Result<String, Stor
     Ok(rows.first().map_or(Ok(""), |row| row.text(0))?.to_owned())
 }
 
+/// As it is now; nothing if there is none.
+fn members_before(tx: &mut Tx<'_>, kind: MembersKind, name: &str) -> Result<MembersSaid, StoreError> {
+    let statement =
+        "SELECT l.rank, p.name FROM member_lists l LEFT JOIN policies p ON p.folded = l.policy WHERE l.kind = ?1 AND l.name = ?2";
+    let rows = tx.sql.query(statement, params![kind.name(), name])?;
+    let Some(row) = rows.first() else { return Ok(MembersSaid::default()) };
+    let (rank, policy) = (u32::try_from(row.number(0)?).unwrap_or(u32::MAX), row.some_text(1)?.map(str::to_owned));
+    let rows = tx.sql.query("SELECT mailbox FROM members WHERE kind = ?1 AND name = ?2", params![kind.name(), name])?;
+    let mailboxes = rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<_, SqlError>>()?;
+    Ok(MembersSaid { rank, policy, mailboxes })
+}
+
 fn put_members(tx: &mut Tx<'_>, edit: MembersEdit) -> Result<u64, StoreError> {
     let (kind, name) = (edit.kind.name(), edit.name.trim());
     let revision = members_revision(tx, edit.kind, name)?;
@@ -247,6 +286,16 @@ fn put_members(tx: &mut Tx<'_>, edit: MembersEdit) -> Result<u64, StoreError> {
         return Err(StoreError::Foreign(format!("{kind} {name}")));
     }
     let policy = edit.policy.map(|policy| must_find(tx, policy)).transpose()?;
+    let before = members_before(tx, edit.kind, name)?;
+    let after = MembersSaid {
+        rank: edit.rank,
+        policy: policy.as_ref().map(|policy| policy.name.as_str().to_owned()),
+        mailboxes: match &edit.mailboxes {
+            Some(mailboxes) => mailboxes.iter().map(|mailbox| mailbox.as_str().to_owned()).collect(),
+            None => before.mailboxes.clone(),
+        },
+    };
+    tx.told = Some(told::members(&before, &after));
     tx.touched.snapshot = true;
     tx.sql.execute(
         "INSERT INTO member_lists (kind, name, rank, revision, policy) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (kind, name) DO UPDATE \

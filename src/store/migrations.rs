@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/0003_sqlite.sql"),
         postgres: include_str!("migrations/0003_postgres.sql"),
     },
+    Migration { both: include_str!("migrations/0004_revisions_and_tokens.sql"), sqlite: "", postgres: "" },
 ];
 
 /// Under which several processes that start at once queue in PostgreSQL: "pushgate" in ASCII.

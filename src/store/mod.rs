@@ -17,6 +17,7 @@ mod devices;
 mod directory_acts;
 mod error;
 mod flush;
+mod foresight;
 mod gate;
 mod key;
 mod mailbox_acts;
@@ -36,12 +37,13 @@ mod snapshot;
 mod sql;
 pub(crate) mod tls;
 mod tokens;
+mod told;
 mod transaction;
 mod writer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
@@ -49,11 +51,14 @@ use aws_lc_rs::rand::SystemRandom;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use alarms::Alarm;
+pub(crate) use audit::DIRECTORY;
 pub use audit::{AuditFilter, By, Deed, Entry};
 pub use change::DeviceChange;
+pub use device_acts::Removal;
 pub use devices::{DeviceFilter, DevicePage};
 pub use directory_acts::Taken;
 pub use error::{OpenError, StoreError};
+pub use foresight::Foreseen;
 pub use gate::GATE_RECORD_BYTES;
 pub use mailbox_acts::{DomainPolicy, MailboxEdit, MembersEdit};
 pub use news::{Happened, News};
@@ -61,7 +66,7 @@ pub use pending::Seen;
 pub use report::Health;
 pub use rows::Stored;
 pub use snapshot::{MailboxRecord, MembersKind, MembersRecord, Origin, Snapshot};
-pub use tokens::{NewToken, Role, Token, TokenUse};
+pub use tokens::{NewToken, Role, TOKEN_FILE, Token, TokenUse};
 
 use change::DeviceWrite;
 use gate::GateMap;
@@ -112,6 +117,19 @@ pub(crate) fn now() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
 
+/// By a clock that nobody sets: the time of the start, and what has passed since. For waits: if the time of day is set back by hours,
+/// nobody is to wait for hours.
+pub(crate) fn steady() -> Timestamp {
+    static START: OnceLock<(Instant, Timestamp)> = OnceLock::new();
+    let (began, then) = *START.get_or_init(|| (Instant::now(), now()));
+    then.plus(began.elapsed().as_secs())
+}
+
+/// A moment of the steady clock as the time of day shows it now.
+pub(crate) fn shown(moment: Timestamp) -> Timestamp {
+    Timestamp(now().0.saturating_sub(steady().since(moment)))
+}
+
 impl Store {
     /// Opens the database, brings its tables to this program's version, and reads what the data plane needs.
     ///
@@ -127,6 +145,7 @@ impl Store {
             snapshot: ArcSwap::default(),
             key: SealingKey::load_or_create(&settings.key_file)?,
             connected: AtomicBool::new(false),
+            takes_writes: AtomicBool::new(true),
             flush: settings.flush,
             audit_keep: settings.audit_keep,
             proved: Mutex::default(),
@@ -251,7 +270,11 @@ impl Store {
         self.write(move |writer| {
             let done = writer.transact(|tx| {
                 let done = work(tx)?;
-                tx.audit(&deed.clone().entry(&by, tx.now, "done"))?;
+                let mut deed = deed.clone();
+                if let Some(told) = tx.told.take() {
+                    deed.detail = told;
+                }
+                tx.audit(&deed.entry(&by, tx.now, "done"))?;
                 Ok(done)
             });
             if let Some(error) = done.as_ref().err().filter(|error| !error.is_passing()) {

@@ -5,9 +5,9 @@
 use tokio::sync::broadcast;
 
 use super::Store;
-use crate::logic::policy::Partnership;
 use crate::logic::policy::access::AccessState;
 use crate::logic::policy::wipe::WipeState;
+use crate::logic::policy::{Partnership, Timestamp};
 
 /// Kept for a listener that is busy; one that misses some is told how many.
 const KEPT: usize = 1_024;
@@ -36,12 +36,22 @@ pub struct News {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Before {
     pub(super) wipe: Option<WipeState>,
+    /// When it was told to erase itself first,
+    pub(super) sent_at: Option<Timestamp>,
+    /// and last after that.
+    pub(super) sent_again_at: Option<Timestamp>,
     pub(super) access: AccessState,
 }
 
 impl Before {
     pub(super) fn of(device: &Partnership) -> Self {
-        Before { wipe: device.wipe.as_ref().map(|wipe| wipe.state), access: device.access_state }
+        let wipe = device.wipe.as_ref();
+        Before {
+            wipe: wipe.map(|wipe| wipe.state),
+            sent_at: wipe.and_then(|wipe| wipe.sent_at),
+            sent_again_at: wipe.and_then(|wipe| wipe.sent_again_at),
+            access: device.access_state,
+        }
     }
 
     /// What the change is to people.

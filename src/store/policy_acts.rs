@@ -3,12 +3,14 @@
 use super::Store;
 use super::audit::{By, Deed};
 use super::error::StoreError;
+use super::refresh::decide_all_anew;
 use super::rows::{from_json, to_json};
 use super::sql::{Sql, SqlError, params};
+use super::told;
 use super::transaction::Tx;
 use crate::config::limits::POLICIES_MAX;
 use crate::logic::policy::access::Rules;
-use crate::logic::policy::{Changes, PoliciesError, Policy, PolicyName};
+use crate::logic::policy::{Changes, PoliciesError, Policy, PolicyName, Setting};
 
 impl Store {
     /// Makes a policy: the defaults and these changes.
@@ -16,7 +18,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; the name is taken, there are too many, or the settings contradict each other.
     pub async fn create_policy(&self, by: &By, name: PolicyName, changes: Changes) -> Result<Policy, StoreError> {
-        let deed = Deed::new("policy create").subject(name.as_str()).detail(told(&changes));
+        let deed = Deed::new("policy create").subject(name.as_str()).detail(settings_told(&changes));
         self.act(by, deed, move |tx| {
             if find(tx, &name)?.is_some() {
                 return Err(PoliciesError::Exists(name).into());
@@ -38,9 +40,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`]; it is gone, somebody else was faster, or the settings would contradict each other.
     pub async fn change_policy(&self, by: &By, name: PolicyName, read_revision: u64, changes: Changes) -> Result<Policy, StoreError> {
-        let deed = Deed::new("policy change").subject(name.as_str()).detail(told(&changes));
+        let deed = Deed::new("policy change").subject(name.as_str()).detail(settings_told(&changes));
         self.act(by, deed, move |tx| {
-            let policy = at_revision(tx, name, read_revision)?.with(&changes, tx.now)?;
+            let before = at_revision(tx, name, read_revision)?;
+            let policy = before.with(&changes, tx.now)?;
+            tx.told = Some(settings_changed(&before, &policy));
             save(tx, &policy)?;
             Ok(policy)
         })
@@ -74,30 +78,61 @@ impl Store {
         let deed = Deed::new("policy default").subject(policy.as_ref().map_or("", PolicyName::as_str));
         self.act(by, deed, move |tx| {
             let policy = policy.map(|policy| must_find(tx, policy)).transpose()?;
+            let had = default_before(tx)?;
+            tx.told = Some(told::change(had, policy.as_ref().map(|policy| &policy.name)));
             let folded = policy.map(|policy| policy.name.folded().to_owned());
             save_single(tx, "default_policy", read_revision, &to_json(&folded)?)
         })
         .await
     }
 
-    /// Replaces the access rules; `read_revision` is [`super::Snapshot::rules_revision`]. Devices are decided anew within seconds.
+    /// Replaces the access rules; `read_revision` is [`super::Snapshot::rules_revision`]. The first two thousand devices are decided
+    /// anew with it, all others within seconds.
     ///
     /// # Errors
     /// See [`StoreError`]; there are too many.
     pub async fn set_rules(&self, by: &By, rules: Rules, read_revision: u64) -> Result<u64, StoreError> {
         rules.check()?;
-        let deed = Deed::new("access rules").detail(format!("{} rules, otherwise {:?}", rules.rules.len(), rules.default));
+        let deed = Deed::new("access rules").detail(told::rules(&self.snapshot().rules, &rules));
         self.act(by, deed, move |tx| {
+            tx.told = Some(told::rules(&rules_before(tx)?, &rules));
             let revision = save_single(tx, "access_rules", read_revision, &to_json(&rules)?)?;
-            tx.decide_all_anew()?;
+            decide_all_anew(tx, &rules)?;
             Ok(revision)
         })
         .await
     }
 }
 
+/// The same with what they were.
+fn settings_changed(before: &Policy, after: &Policy) -> String {
+    let (old, new) = (before.set_json(), after.set_json());
+    let text = |value: Option<&serde_json::Value>| value.map_or_else(|| "default".to_owned(), ToString::to_string);
+    let changed = Setting::ALL.into_iter().filter_map(|setting| {
+        let key = setting.definition().key;
+        let (old, new) = (old.get(key), new.get(key));
+        (old != new).then(|| format!("{setting} {} → {}", text(old), text(new)))
+    });
+    let changed: Vec<String> = changed.collect();
+    if changed.is_empty() { "nothing changed".into() } else { changed.join(", ") }
+}
+
+/// The name of the default policy, as the database has it now.
+fn default_before(tx: &mut Tx<'_>) -> Result<Option<PolicyName>, StoreError> {
+    let rows = tx.sql.query("SELECT value FROM singles WHERE name = 'default_policy'", &[])?;
+    let folded: Option<String> = rows.first().map_or(Ok(None), |row| from_json(row.text(0)?))?;
+    let name = folded.and_then(|folded| PolicyName::new(&folded).ok());
+    Ok(name.map(|name| find(tx, &name)).transpose()?.flatten().map(|policy| policy.name))
+}
+
+/// As the database has them now.
+fn rules_before(tx: &mut Tx<'_>) -> Result<Rules, StoreError> {
+    let rows = tx.sql.query("SELECT value FROM singles WHERE name = 'access_rules'", &[])?;
+    Ok(rows.first().map_or(Ok(Rules::default()), |row| from_json(row.text(0)?))?)
+}
+
 /// For the audit trail: which settings, and what they became.
-fn told(changes: &Changes) -> String {
+fn settings_told(changes: &Changes) -> String {
     let texts = changes.iter().map(|(setting, value)| match value {
         Some(value) => format!("{setting}={}", value.to_text(setting)),
         None => format!("{setting}=default"),

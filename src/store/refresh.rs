@@ -16,7 +16,7 @@ use super::sql::{Sql, SqlError, params};
 use super::transaction::{Touched, Tx};
 use super::writer::Writer;
 use crate::logic::eas::{DeviceId, Mailbox};
-use crate::logic::policy::access::{AccessState, DISCOVERY_S};
+use crate::logic::policy::access::{AccessState, DISCOVERY_S, Rules};
 
 /// Devices read at once.
 const PAGE: u64 = 2_000;
@@ -220,7 +220,7 @@ impl Writer {
     }
 }
 
-/// A page of [`Tx::decide_all_anew`].
+/// A page of [`decide_all_anew`].
 fn decide_page(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     // Read again inside: another process may have been faster, or the rules changed once more.
     let State { decide_after, snapshot_generation, .. } = state(tx.sql)?;
@@ -235,12 +235,27 @@ fn decide_page(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Saves those that are decided otherwise than before.
+/// New rules, for the first page at once, so that whoever sets them sees what they do. Then all of them by whichever process comes to it
+/// first: another may decide a device by the old rules for a second yet.
+pub(super) fn decide_all_anew(tx: &mut Tx<'_>, rules: &Rules) -> Result<(), StoreError> {
+    let page = rows::page_after(tx.sql, 0, PAGE)?;
+    decide_by(tx, page, rules)?;
+    tx.sql.execute("UPDATE store_state SET decide_after = 0 WHERE id = 1", &[])?;
+    Ok(())
+}
+
 fn decide(tx: &mut Tx<'_>, page: Vec<Stored>) -> Result<(), StoreError> {
+    let snapshot = tx.snapshot;
+    decide_by(tx, page, &snapshot.rules)
+}
+
+/// Saves those that are decided otherwise than before.
+fn decide_by(tx: &mut Tx<'_>, page: Vec<Stored>, rules: &Rules) -> Result<(), StoreError> {
     let mut changed = Vec::new();
     for mut partnership in page.into_iter().map(|stored| stored.partnership) {
         let (before, why) = (Before::of(&partnership), partnership.access_why.clone());
-        tx.decide_by_snapshot(&mut partnership);
+        let settings = tx.snapshot.mailbox(&partnership.mailbox).settings;
+        tx.decide(&mut partnership, &settings, rules);
         if (before.access, &why) != (partnership.access_state, &partnership.access_why) {
             // Whoever changes the rules knows that devices are decided anew; a device that kept silent for too long is news.
             tx.touched.news.extend(before.news(&partnership).filter(|_| before.access == AccessState::Discovery));

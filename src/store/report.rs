@@ -16,6 +16,8 @@ const QUIET: Duration = Duration::from_secs(60);
 pub struct Health {
     /// The database answers.
     pub is_connected: bool,
+    /// It takes what is written; false: it answers and has no room, or refuses for another reason that may pass.
+    pub takes_writes: bool,
     /// Devices' changes (keys, wipes) that are not written yet.
     pub changes: usize,
     /// Devices of which something seen is not written yet.
@@ -43,6 +45,7 @@ impl Store {
         let queues = shared.inbox.lock();
         Health {
             is_connected: shared.connected.load(Ordering::Acquire),
+            takes_writes: shared.takes_writes.load(Ordering::Acquire),
             changes: queues.changes.len(),
             seen: queues.facts.len(),
             is_full: queues.changes.len() >= STORE_CHANGES_MAX || queues.facts.len() >= STORE_FACTS_MAX,
@@ -62,9 +65,12 @@ impl Health {
             ));
         }
         let waiting = self.changes + self.seen;
-        (!self.is_connected).then(|| {
-            format!("the database is away: devices are served from memory, {waiting} facts wait for it, administrators have to wait")
-        })
+        let what = match (self.is_connected, self.takes_writes) {
+            (false, _) => "is away",
+            (true, false) => "takes no writes (is the disk full?)",
+            (true, true) => return None,
+        };
+        Some(format!("the database {what}: devices are served from memory, {waiting} facts wait for it, administrators have to wait"))
     }
 }
 

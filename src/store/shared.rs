@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) snapshot: ArcSwap<Snapshot>,
     pub(super) key: SealingKey,
     pub(super) connected: AtomicBool,
+    /// The last transaction went through; false: the database answers and takes nothing (a full disk).
+    pub(super) takes_writes: AtomicBool,
     pub(super) flush: Duration,
     /// `None`: for ever.
     pub(super) audit_keep: Option<Duration>,

@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub rules_revision: u64,
     /// The revision of the choice of a default policy; 0 before anybody made one.
     pub default_revision: u64,
+    /// Revisions of the domains that have a policy.
+    pub domain_revisions: BTreeMap<String, u64>,
     /// What else there is to say of lists and groups, by kind and name.
     pub members: HashMap<(MembersKind, String), MembersRecord>,
     /// Tokens, the revoked ones too.
@@ -136,7 +138,8 @@ impl Snapshot {
             let record = MailboxRecord { revision: row.number(1)?, policy, settings: from_json(row.text(3)?)? };
             this.mailboxes.insert(mailbox, record);
         }
-        for row in sql.query("SELECT domain, policy FROM domains ORDER BY domain", &[])? {
+        for row in sql.query("SELECT domain, policy, revision FROM domains ORDER BY domain", &[])? {
+            this.domain_revisions.insert(row.text(0)?.to_owned(), row.number(2)?);
             if let Some(policy) = named(row.some_text(1)?)? {
                 this.assigned.domains.insert(row.text(0)?.to_owned(), policy);
             }

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::audit::{By, Deed};
+use super::audit::{By, DEVICE, DIRECTORY, Deed};
 use super::error::StoreError;
 use super::rows::strange;
 use super::shared::Shared;
@@ -34,6 +34,11 @@ const SALT_BYTES: usize = 16;
 const COST: (u32, u32) = (19_456, 2);
 /// What a stored hash may ask for at most: the database is not to decide how much memory is taken.
 const COST_MAX: (u32, u32) = (1 << 18, 16);
+
+/// The actor of what is done with the token of the token file.
+pub const TOKEN_FILE: &str = "token file";
+/// Whom the audit trail names beside tokens.
+const ACTORS: [&str; 3] = [TOKEN_FILE, DEVICE, DIRECTORY];
 
 /// What a token may do; each may all that the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -135,6 +140,9 @@ impl Store {
         if name.is_empty() || name.chars().count() > 64 || name.contains(char::is_control) {
             return Err(StoreError::Unsuitable("a token's name has 1 to 64 characters, none of them a control character".into()));
         }
+        if ACTORS.iter().any(|actor| actor.eq_ignore_ascii_case(&name)) {
+            return Err(StoreError::Unsuitable(format!("the audit trail says {name:?} of something else: give the token another name")));
+        }
         let no_randomness = |_| StoreError::Unavailable("the system gave no randomness for a token".into());
         let (mut id, mut secret) = ([0; ID_BYTES], Zeroizing::new([0; SECRET_BYTES]));
         aws_lc_rs::rand::fill(&mut id).and_then(|()| aws_lc_rs::rand::fill(secret.as_mut())).map_err(no_randomness)?;
@@ -148,6 +156,13 @@ impl Store {
         self.act(by, deed, move |tx| {
             if tx.snapshot.tokens.len() >= TOKENS_MAX {
                 return Err(StoreError::Full(format!("there are {TOKENS_MAX} tokens, the revoked ones included, which is the limit")));
+            }
+            // The trail names people by their token's name.
+            let in_use = tx.sql.query("SELECT name FROM tokens WHERE revoked_at IS NULL", &[])?;
+            for row in &in_use {
+                if row.text(0)?.to_lowercase() == name.to_lowercase() {
+                    return Err(StoreError::Exists(format!("a token {name} in use")));
+                }
             }
             tx.touched.snapshot = true;
             tx.sql.execute(

@@ -20,6 +20,8 @@ pub(super) struct Tx<'a> {
     /// What was last read; another process may be a second ahead.
     pub(super) snapshot: &'a Snapshot,
     pub(super) touched: Touched,
+    /// For the audit trail: what exactly was done, where that is known only now. Takes the place of the deed's detail.
+    pub(super) told: Option<String>,
 }
 
 /// What has to be told to the data plane once it is committed.
@@ -68,10 +70,9 @@ impl Tx<'_> {
         Ok(audit::append(self.sql, entry)?)
     }
 
-    /// All devices are to be decided anew, by whichever process comes to it first.
-    pub(super) fn decide_all_anew(&mut self) -> Result<(), StoreError> {
-        self.sql.execute("UPDATE store_state SET decide_after = 0 WHERE id = 1", &[])?;
-        Ok(())
+    /// Many entries at once.
+    pub(super) fn audit_many(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        Ok(audit::append_many(self.sql, entries)?)
     }
 
     /// The last thing before the commit.

@@ -1,5 +1,5 @@
-//! The one thread that writes. A turn: acts of administrators, then devices' changes, then (when due) what was seen, then a look at what
-//! other processes did. Nobody else touches this connection, and the data plane never waits for it.
+//! The one thread that writes. A turn: acts of administrators (if there are any, after the oldest of devices' changes), then devices' changes,
+//! then (when due) what was seen, then a look at what other processes did. Nobody else touches this connection, and the data plane never waits for it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -92,6 +92,10 @@ impl Writer {
             let is_closing = self.sleep();
             self.connect_if_due();
             let jobs = std::mem::take(&mut self.shared.inbox.lock().jobs);
+            if !jobs.is_empty() {
+                // An act on a device that has just come finds it. One transaction: in a storm nobody waits for all of it.
+                self.save_some_changes();
+            }
             for job in jobs {
                 job(self);
             }
@@ -104,6 +108,7 @@ impl Writer {
             if now >= self.next_poll {
                 self.next_poll = now + POLL;
                 self.poll();
+                self.try_to_write();
             }
             self.report();
             if is_closing {
@@ -161,6 +166,30 @@ impl Writer {
         }
     }
 
+    /// A database that took no writes may have nothing to write any more: whether it would is to be known all the same. A new generation is
+    /// written: what stays as it was would not be.
+    fn try_to_write(&mut self) {
+        if self.shared.takes_writes.load(Ordering::Acquire) || Instant::now() < self.rest_until {
+            return;
+        }
+        if self.sql.is_some() {
+            // What comes of it is noted there.
+            let _ = self.transact(|_| Ok(()));
+        }
+    }
+
+    /// A transaction went through, or failed with this.
+    fn note_writes(&self, failure: Option<&str>) {
+        let did = self.shared.takes_writes.swap(failure.is_none(), Ordering::AcqRel);
+        match failure {
+            Some(error) if did => {
+                tracing::error!(%error, "the database takes no writes: devices are served from memory, administrators have to wait");
+            }
+            None if !did => tracing::info!("the database takes writes again"),
+            _ => {}
+        }
+    }
+
     /// Counts a failure and says so.
     pub(super) fn failed(&self, what: &'static str, error: &SqlError) {
         metrics::counter!(STORE_ERRORS_TOTAL.name, "what" => what).increment(1);
@@ -188,7 +217,7 @@ impl Writer {
         let done = in_transaction(sql, |sql| {
             generation = next_generation(sql)?;
             let now = super::now();
-            let mut tx = Tx { sql, generation, now, key: &shared.key, snapshot: &snapshot, touched: Touched::default() };
+            let mut tx = Tx { sql, generation, now, key: &shared.key, snapshot: &snapshot, touched: Touched::default(), told: None };
             let done = work(&mut tx)?;
             tx.finish()?;
             touched = tx.touched;
@@ -197,6 +226,7 @@ impl Writer {
         });
         match done {
             Ok(done) => {
+                self.note_writes(None);
                 self.committed(generation, &touched);
                 shared.newsroom.publish(touched.news);
                 Ok(done)
@@ -204,6 +234,9 @@ impl Writer {
             Err(StoreError::Unavailable(message)) => {
                 metrics::counter!(STORE_ERRORS_TOTAL.name, "what" => "write").increment(1);
                 self.look_after_connection();
+                if self.sql.is_some() {
+                    self.note_writes(Some(&message));
+                }
                 let is_uncertain = is_committing && self.sql.is_none();
                 Err(if is_uncertain { StoreError::Uncertain(message) } else { StoreError::Unavailable(message) })
             }

@@ -3,11 +3,15 @@
 //! Use: `metrics::counter!(PINGS_TOTAL.name, "outcome" => "woken").increment(1)`. Code that counts often keeps the handle
 //! the macro returns. Labels have few, fixed values: never a mailbox, a device or an address.
 
+mod wire;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use ::metrics::Unit;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+pub use wire::{HTTP_FAULTS_TOTAL, TLS_ERRORS_TOTAL, TLS_HANDSHAKES_TOTAL};
 
 /// What a metric measures.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,6 +52,14 @@ pub const PINGS_IN_DOUBT: Metric = metric(
     Unit::Count,
     &[],
     "Pings held of which it cannot be said that nothing changed: under a check, or waiting for one or for a turn to Sync.",
+);
+/// What did not fit.
+pub const LOG_LINES_LEFT_OUT_TOTAL: Metric = metric(
+    "pushgate_log_lines_left_out_total",
+    Kind::Counter,
+    Unit::Count,
+    &[],
+    "Lines left out of the log because too many came from one place in the program at once; the log says where.",
 );
 /// The shield.
 pub const SHIELD_ANSWERS_TOTAL: Metric = metric(
@@ -182,22 +194,6 @@ pub const CHECK_PAUSE_SECONDS: Metric = metric(
     Unit::Seconds,
     &[],
     "Pause between two checks of a backend that answers none, one at a time; 0 while it answers.",
-);
-/// Handshakes of devices.
-pub const TLS_HANDSHAKES_TOTAL: Metric = metric(
-    "pushgate_tls_handshakes_total",
-    Kind::Counter,
-    Unit::Count,
-    &[("kind", "full, resumed or failed")],
-    "TLS handshakes with devices.",
-);
-/// Connections ended by the record layer.
-pub const TLS_ERRORS_TOTAL: Metric = metric(
-    "pushgate_tls_errors_total",
-    Kind::Counter,
-    Unit::Count,
-    &[("error", "what the device's TLS did wrong")],
-    "Device connections ended because they broke the TLS rules after the handshake.",
 );
 /// Connections that were not taken.
 pub const SHED_TOTAL: Metric = metric(
@@ -392,6 +388,7 @@ pub const ALL: &[Metric] = &[
     CHECK_PAUSE_SECONDS,
     TLS_HANDSHAKES_TOTAL,
     TLS_ERRORS_TOTAL,
+    HTTP_FAULTS_TOTAL,
     SHED_TOTAL,
     CONNECTIONS,
     NOTIFICATIONS_TOTAL,
@@ -401,6 +398,7 @@ pub const ALL: &[Metric] = &[
     FEED_SECONDS,
     CANARY_MISSING_TOTAL,
     INTERNAL_REQUESTS_TOTAL,
+    LOG_LINES_LEFT_OUT_TOTAL,
     GATE_REFUSALS_TOTAL,
     PROVISIONS_TOTAL,
     STORE_QUEUE_LENGTH,

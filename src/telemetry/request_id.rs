@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Lower-case Crockford alphabet: no i, l, o, u, so that it can be read out over the telephone.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+pub(super) const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Bits of the random start: seven characters, so that two processes seldom share a range.
 const START_BITS: u32 = 35;
 

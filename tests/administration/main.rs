@@ -4,11 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod lost_phone;
 mod mailboxes;
 mod manners;
 mod policies;
 #[path = "../store_contract/postgres.rs"]
 mod postgres;
+mod privacy;
 mod readme;
 mod scene;

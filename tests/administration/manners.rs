@@ -22,7 +22,7 @@ fn a_token_may_what_its_role_may() {
 #[test]
 fn every_list_is_json_that_programs_can_read() {
     let served = gateway();
-    for list in ["device list", "mailbox list", "policy list", "group list", "group list --list", "token list"] {
+    for list in ["device list", "mailbox list", "domain list", "policy list", "group list", "group list --list", "token list"] {
         assert_eq!(served.json(list), serde_json::json!([]), "{list}");
     }
     assert_eq!(served.json("rule list"), serde_json::json!({ "default": "allow", "rules": [] }));
@@ -42,6 +42,10 @@ fn what_is_typed_wrongly_ends_with_2_and_what_cannot_be_done_with_1() {
     }
     for line in ["device show hew x", "policy show x", "token revoke x", "group show x", "audit --since yesterday", "mailbox show @"] {
         served.run(line).failed(1);
+    }
+    assert!(served.run("group show x").err.contains("for a list, say --list"));
+    for line in ["audit --since 2026-11-22", "audit --since 30d --until 1h", "device list --last-seen-before 30d"] {
+        served.say(line);
     }
     assert!(served.say("policy settings").contains("| MinDevicePasswordLength |"));
 }

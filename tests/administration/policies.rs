@@ -11,7 +11,7 @@ fn a_policy_is_made_changed_shown_and_removed() {
     let made = served
         .run_words(&["policy", "new", "Strict policy", "DevicePasswordEnabled=true", "MaxInactivityTimeDeviceLock=15m", "--default"])
         .done();
-    assert!(made.contains("MaxInactivityTimeDeviceLock  900") && made.contains("Default   yes"), "{made}");
+    assert!(made.contains("MaxInactivityTimeDeviceLock  900s\n") && made.contains("Default   yes"), "{made}");
     let set = served.run_words(&["policy", "set", "strict POLICY", "allow_camera=no", "MaxInactivityTimeDeviceLock=default"]).done();
     assert!(set.contains("AllowCamera") && !set.contains("MaxInactivity"), "{set}");
     let all = served.run_words(&["policy", "show", "Strict policy", "--all"]).done();
@@ -20,6 +20,10 @@ fn a_policy_is_made_changed_shown_and_removed() {
     let used = served.run_words(&["policy", "remove", "Strict policy", "--yes"]).failed(1);
     assert!(used.contains("it is the default"), "{used}");
     assert!(served.run_words(&["policy", "remove", "Strict policy"]).failed(2).contains("--yes"));
+    let taken_back = served.run_words(&["policy", "set", "Strict policy", "--no-default"]).done();
+    assert!(taken_back.contains("Default   no") && taken_back.contains("Used by   nothing"), "{taken_back}");
+    assert!(served.run_words(&["policy", "set", "Strict policy", "--no-default"]).failed(1).contains("is not the default"));
+    assert!(served.run_words(&["policy", "set", "Strict policy", "--default"]).done().contains("it is the default"));
     served.say("policy new Other --default");
     assert_eq!(served.run_words(&["policy", "remove", "Strict policy", "--yes"]).done(), "Removed.\n");
     assert!(served.run_words(&["policy", "show", "Strict policy"]).failed(1).contains("no policy of this name"));
@@ -42,6 +46,8 @@ fn every_bad_setting_is_named_at_once_and_nothing_is_changed() {
     assert!(told.matches("DevicePasswordEnabled is true").count() == 2, "{told}");
     assert!(served.run("policy set Strict AllowCamera").failed(2).contains("SETTING=VALUE"));
     assert!(served.run("policy set Strict").failed(2).contains("say what to set"));
+    let both = served.run("policy set Strict AllowCamera DevicePolicyRefreshInterval=24:00:00").failed(2);
+    assert!(both.contains("\"AllowCamera\" is not SETTING=VALUE") && both.contains("1.00:00:00"), "{both}");
     assert_eq!(served.json("policy show Strict")["settings"].to_string(), "{}");
     assert!(
         served.run("policy new STRICT").failed(1).contains("there is policy STRICT already")

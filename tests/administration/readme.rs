@@ -94,7 +94,7 @@ fn the_story_in_readme_is_true() {
         let wanted: &[&str] = match kind.as_str() {
             "policy new" => &["Strict"],
             "mailbox set" => &["example.org", "Strict"],
-            "mailbox show" => &["hew@example.org", "Strict", "domain example.org"],
+            "mailbox show" => &["hew@example.org", "Strict", "assigned to the mailbox"],
             "rule add" => &["OldPhone*"],
             "device list" if command.contains("--wipe") => &["phone1", "acknowledged"],
             "device list" => &["hew@example.org", "phone1", "allowed"],

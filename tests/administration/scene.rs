@@ -1,7 +1,7 @@
 //! A gateway, a shell beside it, and devices.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use pushgate::store::{DeviceChange, Recorded, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::common::{Ran, free_address};
 use crate::postgres;
 
 /// A running `pushgate serve` and the folder it runs in.
@@ -23,34 +24,34 @@ pub struct Served {
     certificate: ThrowAway,
 }
 
-/// What a command did.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
-
 /// Administrators do not need a backend.
 const NOWHERE: &str = "http://127.0.0.1:9";
+/// How long a start may take.
+const START: Duration = Duration::from_secs(60);
+const QUIET: &str = "log.level = \"warn\"";
 
 /// On SQLite.
 pub fn gateway() -> Served {
-    Served::start("sqlite:store.db", NOWHERE)
+    Served::start("sqlite:store.db", NOWHERE, QUIET)
 }
 
 /// On SQLite, before a backend.
 pub fn gateway_before(backend_url: &str) -> Served {
-    Served::start("sqlite:store.db", backend_url)
+    gateway_with(backend_url, QUIET)
+}
+
+/// On SQLite, before a backend, with more lines of configuration.
+pub fn gateway_with(backend_url: &str, more: &str) -> Served {
+    Served::start("sqlite:store.db", backend_url, more)
 }
 
 /// On PostgreSQL.
 pub fn gateway_on_postgres() -> Served {
-    Served::start(&postgres::new_database(), NOWHERE)
+    Served::start(&postgres::new_database(), NOWHERE, QUIET)
 }
 
 impl Served {
-    fn start(store: &str, backend_url: &str) -> Served {
+    fn start(store: &str, backend_url: &str, more: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let certificate = ThrowAway::new(&["localhost"]).unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -67,19 +68,18 @@ impl Served {
                 mailbox.default_domain = "example.org"
                 internal = {{ address = "{internal}", token_file = "token" }}
                 store = {{ url = "{store}", key_file = "store.key", flush_s = 1 }}
-                log.level = "warn"
+                {more}
                 "#
             ),
         );
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut command = program(folder.path());
         let child = command.arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let https = https.parse().unwrap();
-        let served = Served { folder, child, https, certificate };
+        let mut served = Served { folder, child, https, certificate };
         let began = Instant::now();
         while served.run("status --json").code != 0 {
-            let log = || std::fs::read_to_string(served.folder.path().join("log")).unwrap();
-            assert!(began.elapsed() < Duration::from_secs(60), "the gateway does not start: {}", log());
+            let ended = served.child.try_wait().unwrap();
+            assert!(ended.is_none() && began.elapsed() < START, "the gateway does not start ({ended:?}): {}", served.log());
             std::thread::sleep(Duration::from_millis(50));
         }
         served
@@ -93,8 +93,7 @@ impl Served {
     /// Runs a command.
     pub fn run_words(&self, words: &[&str]) -> Ran {
         let output = program(self.folder.path()).args(words).stdin(Stdio::null()).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        Ran::of(output)
     }
 
     /// What a command that must succeed says.
@@ -168,6 +167,44 @@ impl Served {
         }
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Until it has logged that.
+    pub fn until_logged(&self, wanted: &str) {
+        let began = Instant::now();
+        while !self.log().contains(wanted) {
+            assert!(began.elapsed() < Duration::from_secs(30), "{wanted} is not in\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Puts other text into its configuration, and has it read that.
+    pub fn reconfigure(&self, old: &str, new: &str) {
+        let path = self.folder.path().join("pushgate.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{text}");
+        std::fs::write(&path, text.replace(old, new)).unwrap();
+        self.say("reload");
+    }
+
+    /// Has it leave in good order.
+    pub fn leave(&mut self) {
+        self.say("drain");
+        let began = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the gateway does not leave: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The secret of the token file.
+    pub fn token(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("token")).unwrap().trim().to_owned()
+    }
+
     /// A file beside the configuration.
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.folder.path().join(name), text).unwrap();
@@ -195,21 +232,6 @@ impl Served {
     }
 }
 
-impl Ran {
-    /// What it said, after checking that it succeeded.
-    pub fn done(self) -> String {
-        assert_eq!(self.code, 0, "{}", self.err);
-        self.out
-    }
-
-    /// What it said on standard error, after checking how it ended.
-    pub fn failed(self, code: i32) -> String {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        assert_eq!(self.out, "", "errors go to standard error");
-        self.err
-    }
-}
-
 impl Drop for Served {
     fn drop(&mut self) {
         // It may be dead already.
@@ -233,9 +255,4 @@ fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pushgate"));
     command.current_dir(folder);
     command
-}
-
-/// Not 127.0.0.1: outgoing connections take their ports there.
-fn free_address() -> String {
-    TcpListener::bind("127.0.1.1:0").unwrap().local_addr().unwrap().to_string()
 }

@@ -85,6 +85,7 @@ class Gateway:
         # Of the mailbox itself, so that whatever is made of groups, lists and domains, hew's devices get through.
         self.call("PATCH", "/v1/mailboxes/hew", {"policy": "Lax"}, **{"If-Match": '"0"'})
         device.comes(self.devices, "hew", "phone")
+        self.call("PUT", "/v1/mailboxes/hew/debug", {})
         self.call("PUT", "/v1/groups/Sales", {"policy": "Lax", "mailboxes": ["hew", "anna"]}, **{"If-Match": '"0"'})
         self.call("PUT", "/v1/domains/example.org", {"policy": "Strict"})
 

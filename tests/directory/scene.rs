@@ -74,5 +74,5 @@ pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 pub fn anna() -> By {
-    By { actor: "anna".into(), source: "192.0.2.7".into() }
+    By { actor: "anna".into(), source: "192.0.2.7".into(), token: None }
 }

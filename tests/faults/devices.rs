@@ -1,5 +1,6 @@
 //! Many devices that live by themselves, and the mail they are to learn of.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,9 +25,14 @@ pub struct Devices {
 impl Devices {
     /// Starts so many; they watch the Inbox.
     pub async fn start(count: usize, gateway: &Process) -> Devices {
+        Devices::start_at(gateway.https, "FAULT", count, gateway).await
+    }
+
+    /// As [`Devices::start`], of devices that connect to something before the gateway, and whose ids begin otherwise.
+    pub async fn start_at(target: SocketAddr, id: &str, count: usize, gateway: &Process) -> Devices {
         let tally = Arc::new(Tally::new(count));
         let tls = client_config(Trust::Root(gateway.certificate.certificate.clone()), true).unwrap();
-        let options = Arc::new(DeviceOptions::new(gateway.https, Some(tls)));
+        let options = Arc::new(DeviceOptions::new(target, Some(tls)));
         let behaviour = Arc::new(Behaviour {
             classes: [Class::Email].into_iter().collect(),
             folders_max: 1,
@@ -35,7 +41,7 @@ impl Devices {
         });
         let mut running = JoinSet::new();
         for number in 0..count {
-            let device = Device::new(options.clone(), &user(number), &format!("FAULT{number:08}"));
+            let device = Device::new(options.clone(), &user(number), &format!("{id}{number:08}"));
             let (behaviour, tally) = (behaviour.clone(), tally.clone());
             running.spawn(async move { behaviour.run(device, number, tally).await });
             tokio::time::sleep(BETWEEN_DEVICES).await;

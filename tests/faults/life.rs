@@ -10,8 +10,9 @@ use pushgate::standin::cas::{Cas, CasOptions};
 use pushgate::standin::device::{Device, DeviceOptions};
 use pushgate::standin::tls::{ThrowAway, Trust, client_config};
 
+use crate::common::Ran;
 use crate::devices::Devices;
-use crate::process::{Process, Ran};
+use crate::process::Process;
 
 async fn cas() -> Cas {
     Cas::start(CasOptions::default()).await.unwrap()

@@ -1,7 +1,7 @@
 //! `pushgate serve` as a process that can be killed and started again on the same addresses.
 
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,33 +11,24 @@ use pushgate::standin::tls::ThrowAway;
 use pushgate::standin::webhook::Webhook;
 use serde_json::Value;
 
-/// What a command did.
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
+use crate::common::{Ran, free_address};
 
-impl Ran {
-    /// What it said, after checking that it succeeded.
-    pub fn done(self) -> String {
-        assert_eq!(self.code, 0, "{}", self.err);
-        self.out
-    }
-
-    /// What it complained of, after checking how it ended.
-    pub fn failed(self, code: i32) -> String {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        self.err
-    }
+/// What is put around the program.
+#[derive(Clone, Default)]
+pub struct Around {
+    /// Words before its own, of a program that becomes it (`exec`).
+    pub words: Vec<String>,
+    /// Variables of its environment.
+    pub variables: Vec<(String, String)>,
 }
 
 /// How long a start may take.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// A gateway and the directory it lives in.
 pub struct Process {
     child: Child,
+    around: Around,
     directory: tempfile::TempDir,
     /// Where devices connect.
     pub https: SocketAddr,
@@ -53,9 +44,14 @@ impl Process {
 
     /// As [`Process::start`], with these in its environment.
     pub async fn start_with(cas: &Cas, more: &str, variables: &[(&str, &str)]) -> Process {
+        let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Process::start_around(cas, more, Around { variables, ..Around::default() }).await
+    }
+
+    /// As [`Process::start`], with this around it, also when it is started again.
+    pub async fn start_around(cas: &Cas, more: &str, around: Around) -> Process {
         let directory = tempfile::tempdir().unwrap();
-        // Not 127.0.0.1: outgoing connections take their ports there, and might take ours while we are dead.
-        let (https, internal) = (free_address("127.0.1.1"), free_address("127.0.1.1"));
+        let (https, internal) = (free_address(), free_address());
         let certificate = ThrowAway::new(&["localhost"]).unwrap();
         let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
         write("certificate.pem", &certificate.certificate_pem);
@@ -76,7 +72,7 @@ impl Process {
                 cas.url()
             ),
         );
-        let process = Process { child: spawn(directory.path(), variables), directory, https, internal, certificate };
+        let mut process = Process { child: spawn(directory.path(), &around), around, directory, https, internal, certificate };
         process.wait_until_ready().await;
         process
     }
@@ -96,6 +92,13 @@ impl Process {
     /// Files it has open now.
     pub fn open_files(&self) -> u64 {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count() as u64
+    }
+
+    /// Memory that is no file's, in bytes: of its program's pages it has a share that depends on who else runs it.
+    pub fn anonymous_memory(&self) -> u64 {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.child.id())).unwrap();
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
     }
 
     /// Files it may open.
@@ -129,8 +132,7 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pushgate"));
         command.args(line.split(' ')).current_dir(self.directory.path()).stdin(Stdio::null());
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        Ran::of(output)
     }
 
     /// Replaces text of its configuration.
@@ -148,7 +150,7 @@ impl Process {
 
     /// Starts it again as it was.
     pub async fn restart(&mut self) {
-        self.child = spawn(self.directory.path(), &[]);
+        self.child = spawn(self.directory.path(), &self.around);
         self.wait_until_ready().await;
     }
 
@@ -156,6 +158,14 @@ impl Process {
     pub fn webhook(&self) -> Webhook {
         let token = std::fs::read_to_string(self.directory.path().join("token")).unwrap();
         Webhook::new(self.internal, token.trim())
+    }
+
+    /// What `/readyz` has to say, beside that it is ready.
+    pub async fn details(&self) -> String {
+        let answer = self.webhook().call("GET", "/readyz", String::new()).await.unwrap();
+        let said: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert!(answer.status == 200 && said["ready"] == true, "{said}");
+        said["details"].to_string()
     }
 
     /// One figure of `/v1/status`.
@@ -172,11 +182,12 @@ impl Process {
         text
     }
 
-    async fn wait_until_ready(&self) {
+    async fn wait_until_ready(&mut self) {
         let began = Instant::now();
         // The token file is written before the internal address answers.
         while tokio::net::TcpStream::connect(self.internal).await.is_err() || tokio::net::TcpStream::connect(self.https).await.is_err() {
-            assert!(began.elapsed() < START, "the gateway did not start:\n{}", self.log());
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none() && began.elapsed() < START, "the gateway did not start ({ended:?}):\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -190,13 +201,11 @@ impl Drop for Process {
     }
 }
 
-fn spawn(directory: &Path, variables: &[(&str, &str)]) -> Child {
+fn spawn(directory: &Path, around: &Around) -> Child {
     let log = || std::fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pushgate"));
-    command.args(["serve", "--config", "pushgate.toml"]).current_dir(directory).envs(variables.iter().copied());
+    let own = [env!("CARGO_BIN_EXE_pushgate"), "serve", "--config", "pushgate.toml"];
+    let mut words = around.words.iter().map(String::as_str).chain(own);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).current_dir(directory).envs(around.variables.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(log()).stderr(log()).spawn().unwrap()
-}
-
-fn free_address(address: &str) -> SocketAddr {
-    TcpListener::bind((address, 0)).unwrap().local_addr().unwrap()
 }

@@ -26,7 +26,7 @@ impl Files {
     fn new(certificates: &[&Certificate]) -> Self {
         let folder = TempDir::new().expect("folder");
         let pair = |index: usize| (folder.path().join(format!("chain{index}.pem")), folder.path().join(format!("key{index}.pem")));
-        let tls = Tls { certificates: (0..certificates.len()).map(pair).collect(), client_ca: None };
+        let tls = Tls { certificates: (0..certificates.len()).map(pair).collect(), client_ca: None, client_required: false };
         let files = Files { folder, tls };
         certificates.iter().enumerate().for_each(|(index, certificate)| files.replace(index, certificate));
         files

@@ -67,7 +67,7 @@ class Pushgate:
     def __init__(self, directory: pathlib.Path, address: str):
         self.directory = directory
         self.token = secrets.token_urlsafe(32)
-        self.listen, self.internal = (f"{address}:{port}" for port in _free_ports(address, 2))
+        self.listen, self.internal = (f"{address}:{port}" for port in free_ports(address, 2))
         self.url = f"https://{self.listen}"
         self.certificate = str(directory / "certificate.pem")
         self.process: subprocess.Popen | None = None
@@ -203,7 +203,7 @@ def scratch_directory() -> pathlib.Path:
     return directory
 
 
-def _free_ports(address: str, count: int) -> list[int]:
+def free_ports(address: str, count: int) -> list[int]:
     sockets = [socket.create_server((address, 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in sockets]
     for listener in sockets:

@@ -247,7 +247,8 @@ class Versions(Scene):
                 told = self.wait_for_mails(ADMINISTRATOR, f"A device of {phone.user} was erased", erased)
                 self.assertRegex(told, f"Device id: +{phone.id.lower()}\r\n")
                 self.assertEqual(self.acts(phone)[-3:], ["wipe order done", "wipe sent done", "wipe acknowledged done"])
-                self.assertEqual(self.gateway.rest("DELETE", self.place(phone))[0], 204)
+                self.assertEqual(self.gateway.rest("DELETE", self.place(phone))[0], 409, "it would forget the order")
+                self.assertEqual(self.gateway.rest("DELETE", f"{self.place(phone)}?forget_wipe=true")[0], 204)
                 self.assertEqual(self.gateway.rest("GET", self.place(phone))[0], 404)
                 # Somebody sets it up again.
                 phone.do("key 0")

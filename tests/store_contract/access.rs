@@ -1,6 +1,6 @@
 //! Allow, block, quarantine: what was said of a device, its mailbox and by rules reaches the gate.
 
-use pushgate::logic::eas::DeviceInformation;
+use pushgate::logic::eas::{DeviceInformation, Version};
 use pushgate::logic::policy::access::{Access, AccessState, AccessWhy, MailboxSettings, Pattern, Rule, Rules, Trait};
 use pushgate::store::{DeviceChange, DeviceFilter, MailboxEdit, Recorded};
 
@@ -8,6 +8,7 @@ use crate::over_both;
 use crate::scene::*;
 
 over_both!(
+    an_act_finds_a_device_that_has_just_come,
     new_rules_decide_every_known_device_anew,
     what_is_said_of_a_device_counts_for_more,
     a_mailbox_can_be_switched_off,
@@ -37,14 +38,14 @@ async fn what_is_said_of_a_device_counts_for_more(database: Database) {
     let store = database.open().await;
     let hew = mailbox("hew");
     let id = comes(&store, &hew, "abc").await;
-    let stored = store.set_device_access(&anna(), &hew, &id, Some(Access::Quarantine)).await.unwrap();
+    let stored = store.set_device_access(&anna(), &hew, &id, Some(Access::Quarantine), None).await.unwrap();
     assert!(matches!(&stored.partnership.access_why, AccessWhy::Device { by, .. } if by == "anna"));
     let known = store.known(&hew, &id, &phone()).unwrap();
     assert_eq!((known.access_state, known.device_access.is_some()), (AccessState::Quarantined, true));
     store.close().await;
     let store = database.open().await;
     assert_eq!(store.known(&hew, &id, &phone()).unwrap().access_state, AccessState::Quarantined);
-    let freed = store.set_device_access(&anna(), &hew, &id, None).await.unwrap();
+    let freed = store.set_device_access(&anna(), &hew, &id, None, None).await.unwrap();
     assert_eq!(freed.partnership.access_state, AccessState::Allowed);
     assert_eq!(freed.revision, stored.revision + 1);
 }
@@ -77,4 +78,16 @@ async fn a_device_that_describes_itself_is_decided_anew(database: Database) {
     let says = DeviceInformation { model: Some("Lumia 800".into()), ..Default::default() };
     assert_eq!(store.record(&hew, &id, &phone(), vec![DeviceChange::Informed(says)]).await, Recorded::Saved);
     assert_eq!(state(), AccessState::Blocked);
+}
+
+/// The data plane does not wait for the partnership to be written; an administrator may be as quick.
+async fn an_act_finds_a_device_that_has_just_come(database: Database) {
+    let store = database.open().await;
+    let hew = mailbox("hew");
+    for number in 0..100 {
+        let id = device_id(&format!("phone{number}"));
+        store.change(&hew, &id, &phone(), vec![DeviceChange::Seen { version: Version::V14_1, user_agent: None }]);
+        let blocked = store.set_device_access(&anna(), &hew, &id, Some(Access::Block), None).await;
+        assert!(blocked.is_ok(), "{number}: {blocked:?}");
+    }
 }

@@ -2,7 +2,8 @@
 
 use pushgate::config::StoreUrl;
 use pushgate::logic::policy::Setting;
-use pushgate::store::{AuditFilter, Deed, Role, StoreError};
+use pushgate::logic::policy::access::{Access, MailboxSettings, Pattern, Rule, Rules, Trait};
+use pushgate::store::{AuditFilter, By, Deed, MailboxEdit, MembersEdit, MembersKind, Removal, Role, StoreError};
 
 use crate::over_both;
 use crate::scene::*;
@@ -14,6 +15,7 @@ over_both!(
     a_policy_in_use_stays,
     tokens_are_made_proved_listed_and_revoked,
     the_audit_trail_tells_everything_and_only_grows,
+    the_trail_says_what_was_and_what_is,
 );
 
 async fn a_policy_is_made_changed_and_removed(database: Database) {
@@ -70,13 +72,13 @@ async fn what_is_refused_saves_nothing(database: Database) {
 async fn a_policy_in_use_stays(database: Database) {
     let store = database.open().await;
     store.create_policy(&anna(), name("Strict"), settings(&[])).await.unwrap();
-    store.assign_domain(&anna(), ("Example.ORG".into(), Some(name("strict")))).await.unwrap();
+    store.assign_domain(&anna(), ("Example.ORG".into(), Some(name("strict"))), None).await.unwrap();
     store.choose_default(&anna(), Some(name("strict")), 0).await.unwrap();
     match store.remove_policy(&anna(), name("Strict"), 1).await {
         Err(StoreError::InUse(by)) => assert_eq!(by, ["domain example.org", "all mailboxes without another: it is the default"]),
         other => panic!("{other:?}"),
     }
-    store.assign_domain(&anna(), ("example.org".into(), None)).await.unwrap();
+    store.assign_domain(&anna(), ("example.org".into(), None), None).await.unwrap();
     store.choose_default(&anna(), None, 1).await.unwrap();
     store.remove_policy(&anna(), name("Strict"), 1).await.unwrap();
 }
@@ -87,6 +89,11 @@ async fn tokens_are_made_proved_listed_and_revoked(database: Database) {
     for _ in 0..2 {
         let used = store.prove_token(&made.token).await.unwrap();
         assert_eq!((used.name.as_str(), used.role), ("help desk script", Role::Helpdesk));
+    }
+    let twice = store.make_token(&anna(), "Help Desk script", Role::Viewer).await;
+    assert!(matches!(twice, Err(StoreError::Exists(_))), "the trail knows people by this name: {twice:?}");
+    for taken in ["token file", "The Device", "the directory"] {
+        assert!(matches!(store.make_token(&anna(), taken, Role::Viewer).await, Err(StoreError::Unsuitable(_))), "{taken}");
     }
     let mut wrong = made.token.to_string();
     let last = if wrong.pop() == Some('A') { 'B' } else { 'A' };
@@ -106,6 +113,46 @@ async fn tokens_are_made_proved_listed_and_revoked(database: Database) {
     let listed = store.tokens().await.unwrap().remove(0);
     assert_eq!((listed.made_by.as_str(), listed.revoked_by.as_deref()), ("anna", Some("anna")));
     assert!(matches!(store.revoke_token(&anna(), &made.id).await, Err(StoreError::Missing(_))));
+    let again = store.make_token(&anna(), "help desk script", Role::Viewer).await.unwrap();
+    let by = By { token: Some(again.id.clone()), ..anna() };
+    store.audit_refused(&by, Deed::new("not allowed").subject("GET /v1/tokens")).await.unwrap();
+    let entry = store.audit_trail(AuditFilter::default(), None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.act.as_str(), entry.outcome.as_str(), entry.token), ("not allowed", "refused", Some(again.id)));
+}
+
+async fn the_trail_says_what_was_and_what_is(database: Database) {
+    let store = database.open().await;
+    let newest = async || store.audit_trail(AuditFilter::default(), None, 1).await.unwrap().remove(0).detail;
+    store.create_policy(&anna(), name("Lax"), settings(&[("DevicePasswordEnabled", "true")])).await.unwrap();
+    store.create_policy(&anna(), name("Strict"), settings(&[])).await.unwrap();
+    store.change_policy(&anna(), name("Lax"), 1, settings(&[("MinDevicePasswordLength", "6")])).await.unwrap();
+    assert_eq!(newest().await, "MinDevicePasswordLength default → 6");
+    store.choose_default(&anna(), Some(name("lax")), 0).await.unwrap();
+    assert_eq!(newest().await, "none → Lax");
+    store.assign_domain(&anna(), ("example.org".into(), Some(name("lax"))), None).await.unwrap();
+    store.assign_domain(&anna(), ("example.org".into(), Some(name("Strict"))), None).await.unwrap();
+    assert_eq!(newest().await, "policy Lax → Strict");
+    let rule = |pattern: &str| Rule { about: Trait::Model, pattern: Pattern::new(pattern).unwrap(), access: Access::Block };
+    store.set_rules(&anna(), Rules { rules: vec![rule("a*"), rule("b*")], default: Access::Allow }, 0).await.unwrap();
+    store.set_rules(&anna(), Rules { rules: vec![rule("b*")], default: Access::Quarantine }, 1).await.unwrap();
+    assert_eq!(newest().await, "other devices allow → quarantine; rules -[model a*: block]");
+    let settings = MailboxSettings { active_sync_enabled: false, blocked_device_ids: [device_id("lost1")].into(), ..Default::default() };
+    let edit = MailboxEdit { policy: Some(Some(name("strict"))), settings: Some(settings) };
+    store.change_mailbox(&anna(), mailbox("hew"), 0, edit).await.unwrap();
+    assert_eq!(newest().await, "policy none → Strict; ActiveSync on → off; blocked devices +lost1");
+    let group = |who: &[&str], read_revision| MembersEdit {
+        kind: MembersKind::Group,
+        name: "Sales".into(),
+        rank: 0,
+        policy: None,
+        mailboxes: Some(who.iter().map(|who| mailbox(who)).collect()),
+        read_revision,
+    };
+    store.put_members(&anna(), group(&["a", "b"], 0)).await.unwrap();
+    store.put_members(&anna(), group(&["b", "c"], 1)).await.unwrap();
+    assert_eq!(newest().await, "members +c@example.org, -a@example.org");
+    store.remove_members(&anna(), MembersKind::Group, "Sales", 2).await.unwrap();
+    assert_eq!(newest().await, "2 → 0 mailboxes; members -b@example.org, -c@example.org");
 }
 
 async fn the_audit_trail_tells_everything_and_only_grows(database: Database) {
@@ -116,7 +163,7 @@ async fn the_audit_trail_tells_everything_and_only_grows(database: Database) {
         let detail = format!("round {round}");
         store.audit(&anna(), Deed::new("drain").detail(detail)).await.unwrap();
     }
-    store.remove_device(&anna(), &hew, &device).await.unwrap();
+    store.remove_device(&anna(), &hew, &device, Removal::default()).await.unwrap();
     let all = store.audit_trail(AuditFilter::default(), None, 100).await.unwrap();
     assert_eq!(all.len(), 8);
     assert_eq!((all[0].act.as_str(), all[0].actor.as_str(), all[0].source.as_str()), ("device remove", "anna", "192.0.2.7"));
@@ -132,7 +179,7 @@ async fn the_audit_trail_tells_everything_and_only_grows(database: Database) {
 
     let own = match &database.url {
         StoreUrl::Sqlite(_) => {
-            "INSERT OR REPLACE INTO audit SELECT id, at, 'nobody', source, act, NULL, NULL, NULL, outcome, '' FROM audit"
+            "INSERT OR REPLACE INTO audit SELECT id, at, 'nobody', source, act, NULL, NULL, NULL, outcome, '', NULL FROM audit"
         }
         StoreUrl::Postgres(_) => "TRUNCATE audit",
     };

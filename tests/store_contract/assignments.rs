@@ -1,7 +1,7 @@
 //! Which policy a mailbox has: by itself, by list, group, domain, default; stored and read back.
 
 use pushgate::logic::policy::assign::Because;
-use pushgate::store::{MailboxEdit, MembersEdit, MembersKind, Snapshot, StoreError};
+use pushgate::store::{AuditFilter, MailboxEdit, MembersEdit, MembersKind, Snapshot, StoreError};
 
 use crate::over_both;
 use crate::scene::*;
@@ -24,7 +24,7 @@ async fn the_most_specific_assignment_wins(database: Database) {
         store.create_policy(&anna(), name(policy), settings(&[])).await.unwrap();
     }
     store.choose_default(&anna(), Some(name("P1")), 0).await.unwrap();
-    store.assign_domain(&anna(), ("example.org".into(), Some(name("P2")))).await.unwrap();
+    store.assign_domain(&anna(), ("example.org".into(), Some(name("P2"))), None).await.unwrap();
     store.put_members(&anna(), members(MembersKind::Group, "Sales", 2, "P3", &["b", "c", "d", "d"])).await.unwrap();
     store.put_members(&anna(), members(MembersKind::Group, "All", 1, "P4", &["d"])).await.unwrap();
     store.put_members(&anna(), members(MembersKind::List, "pilots", 1, "p4", &["c"])).await.unwrap();
@@ -68,4 +68,15 @@ async fn many_mailboxes_are_assigned_at_once_or_not_at_all(database: Database) {
     assert!(matches!(store.assign_mailboxes(&anna(), bad).await, Err(StoreError::Missing(_))));
     assert_eq!(why(&store.snapshot(), "u7"), (Some("P".into()), Because::Mailbox));
     assert_eq!(store.snapshot().mailbox(&mailbox("u7")).revision, 1);
+    let mut next = all("P")[..10].to_vec();
+    next[7].1 = None;
+    assert_eq!(store.assign_mailboxes(&anna(), next).await.unwrap(), 10);
+    let of = async |who: &str| {
+        let filter = AuditFilter { mailbox: Some(mailbox(who)), ..Default::default() };
+        store.audit_trail(filter, None, 9).await.unwrap().into_iter().map(|entry| entry.detail).collect::<Vec<_>>()
+    };
+    assert_eq!(of("u7").await, ["policy P → none, by a file", "policy none → P, by a file"]);
+    assert_eq!(of("u8").await, ["policy none → P, by a file"], "what did not change is not entered");
+    let newest = store.audit_trail(AuditFilter::default(), None, 1).await.unwrap().remove(0);
+    assert_eq!(newest.detail, "a file of 10 mailboxes; 1 have another policy than before");
 }

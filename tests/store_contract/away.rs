@@ -50,7 +50,8 @@ fn with_the_database_away_devices_are_served_and_what_they_do_is_written_later()
         assert!(started.elapsed() < Duration::from_secs(5), "at once");
 
         // A device acknowledges its wipe, another one comes for the first time, gets a key, and is seen.
-        let report = vec![DeviceChange::WipeSent, DeviceChange::WipeReported { is_done: true, with_credentials: true }];
+        let report =
+            vec![DeviceChange::WipeSent { from: None }, DeviceChange::WipeReported { is_done: true, with_credentials: true, from: None }];
         assert_eq!(store.record(&hew, &id, &kind, report).await, Recorded::Kept);
         let new = device_id("new");
         let offer = Offer { key: PolicyKey(77), document: sent() };
@@ -93,7 +94,7 @@ fn memory_for_what_waits_is_bounded_and_the_bound_is_said() {
         assert_eq!(health.dropped, 50 + (devices - STORE_CHANGES_MAX) as u64);
         assert!(health.is_full && health.trouble().unwrap().contains("memory for it is full"), "{health:?}");
         assert_eq!(store.devices_of(&hew) as usize, devices, "in effect all the same");
-        let more = store.record(&hew, &device_id("d0"), &kind, vec![DeviceChange::WipeSent]).await;
+        let more = store.record(&hew, &device_id("d0"), &kind, vec![DeviceChange::WipeSent { from: None }]).await;
         assert_eq!(more, Recorded::InMemoryOnly);
     });
 }

@@ -57,6 +57,7 @@ fn a_full_disk_is_an_error_and_nothing_is_half_saved() {
         let refused = store.assign_mailboxes(&anna(), many).await;
         assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("full")), "{refused:?}");
         assert!(store.snapshot().mailboxes.is_empty(), "nothing is half-saved");
+        assert!(store.health().trouble().is_some_and(|trouble| trouble.contains("is the disk full?")), "{:?}", store.health());
         store.note(&hew, &id, &attempt(&kind), Seen::Heartbeat(480));
         let agent = "x".repeat(500);
         let mut kept = 0;
@@ -72,7 +73,7 @@ fn a_full_disk_is_an_error_and_nothing_is_half_saved() {
         std::fs::remove_file(&ballast).unwrap();
         eventually("all is written", async || store.health().changes == 0 && store.health().seen == 0).await;
         assert_eq!(store.devices(Default::default(), 0, 1_000).await.unwrap().devices.len(), 201);
-        assert_eq!(store.health().dropped, 0);
+        assert_eq!((store.health().dropped, store.health().trouble()), (0, None));
         store.create_policy(&anna(), name("Other"), crate::scene::settings(&[])).await.unwrap();
         store.close().await;
         let integrity: String =

@@ -2,7 +2,7 @@
 
 use pushgate::logic::policy::access::{Access, AccessState};
 use pushgate::logic::policy::wipe::WipeKind;
-use pushgate::store::{Role, Seen};
+use pushgate::store::{Removal, Role, Seen};
 
 use crate::over_both;
 use crate::scene::*;
@@ -20,13 +20,13 @@ async fn what_one_process_does_the_other_hears(database: Database) {
     eventually("the device", async || other.known(&hew, &id, &kind).is_some()).await;
     other.order_wipe(&anna(), &hew, &id, WipeKind::Device).await.unwrap();
     eventually("the order", async || one.known(&hew, &id, &kind).unwrap().wipe_stands()).await;
-    other.set_device_access(&anna(), &hew, &id, Some(Access::Block)).await.unwrap();
+    other.set_device_access(&anna(), &hew, &id, Some(Access::Block), None).await.unwrap();
     eventually("the block", async || one.known(&hew, &id, &kind).unwrap().access_state == AccessState::Blocked).await;
     let token = one.make_token(&anna(), "script", Role::Viewer).await.unwrap();
     eventually("the token", async || other.prove_token(&token.token).await.is_some()).await;
     other.revoke_token(&anna(), &token.id).await.unwrap();
     eventually("its end", async || one.prove_token(&token.token).await.is_none()).await;
-    other.remove_device(&anna(), &hew, &id).await.unwrap();
+    other.remove_device(&anna(), &hew, &id, Removal { forget_wipe: true, ..Removal::default() }).await.unwrap();
     eventually("the removal", async || one.known(&hew, &id, &kind).is_none()).await;
     assert_eq!(one.devices_of(&hew), 0);
 

@@ -73,7 +73,7 @@ pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
 }
 
 pub fn anna() -> By {
-    By { actor: "anna".into(), source: "192.0.2.7".into() }
+    By { actor: "anna".into(), source: "192.0.2.7".into(), token: None }
 }
 
 pub fn mailbox(name: &str) -> Mailbox {

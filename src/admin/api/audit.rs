@@ -24,6 +24,9 @@ pub(crate) struct EntryView {
     pub(crate) at: Timestamp,
     /// Who: a token's name.
     pub(crate) actor: String,
+    /// The id of that token; null: the token file's, or no token at all.
+    #[serde(default)]
+    pub(crate) token: Option<String>,
     /// From which address.
     pub(crate) source: String,
     /// What, such as `wipe order`.
@@ -79,6 +82,7 @@ fn view(entry: Entry) -> EntryView {
         id: entry.id,
         at: entry.at,
         actor: entry.actor,
+        token: entry.token,
         source: entry.source,
         act: entry.act,
         mailbox: entry.mailbox,

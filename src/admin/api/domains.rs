@@ -1,5 +1,4 @@
-//! Domains and their policies: `/v1/domains`. A domain has nothing but a policy, so of two who set one the later counts; the audit trail
-//! has both.
+//! Domains and their policies: `/v1/domains`. Whoever says which revision they read is told if somebody else was faster.
 
 use std::sync::Arc;
 
@@ -9,11 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
+use super::etag::{IfMatch, Tagged};
 use super::input::{Json, Path, Query};
 use super::page::{self, Page};
 use super::policies;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
+use crate::logic::policy::PolicyName;
+use crate::store::Snapshot;
 
 /// A domain that has a policy.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +25,9 @@ pub(crate) struct DomainView {
     pub(crate) domain: String,
     /// The policy of its mailboxes, where nothing more specific says another.
     pub(crate) policy: String,
+    /// One more with every change; also the ETag.
+    #[serde(default)]
+    pub(crate) revision: u64,
 }
 
 /// The policy a domain is to have.
@@ -53,29 +58,49 @@ pub(super) async fn list(
     let snapshot = internal.store.snapshot();
     let after = query.after.unwrap_or_default();
     let behind = snapshot.assigned.domains.iter().filter(|(domain, _)| **domain > after);
-    let view = behind.map(|(domain, policy)| DomainView { domain: domain.clone(), policy: policy.as_str().to_owned() });
-    Ok(axum::Json(page::of_sorted(view, limit, |domain| domain.domain.clone())))
+    let views = behind.map(|(domain, policy)| view(&snapshot, domain, policy));
+    Ok(axum::Json(page::of_sorted(views, limit, |domain| domain.domain.clone())))
+}
+
+pub(super) async fn show(State(internal): State<Arc<Internal>>, Path(domain): Path<String>) -> Result<Tagged<DomainView>, Problem> {
+    let snapshot = internal.store.snapshot();
+    let found = snapshot.assigned.domains.get_key_value(&domain.trim().to_lowercase());
+    let (domain, policy) = found.ok_or_else(missing)?;
+    let shown = view(&snapshot, domain, policy);
+    Ok(Tagged(shown.revision, shown))
 }
 
 pub(super) async fn put(
     State(internal): State<Arc<Internal>>,
     caller: Caller,
     Path(domain): Path<String>,
+    if_match: IfMatch,
     Json(change): Json<DomainChange>,
-) -> Result<axum::Json<DomainView>, Problem> {
+) -> Result<Tagged<DomainView>, Problem> {
     let policy = policies::name(&change.policy)?;
-    internal.store.assign_domain(&caller.by(), (domain.clone(), Some(policy.clone()))).await?;
-    Ok(axum::Json(DomainView { domain: domain.trim().to_lowercase(), policy: policy.as_str().to_owned() }))
+    let revision = internal.store.assign_domain(&caller.by(), (domain.clone(), Some(policy.clone())), if_match.given()).await?;
+    let shown = DomainView { domain: domain.trim().to_lowercase(), policy: policy.as_str().to_owned(), revision };
+    Ok(Tagged(revision, shown))
 }
 
 pub(super) async fn remove(
     State(internal): State<Arc<Internal>>,
     caller: Caller,
     Path(domain): Path<String>,
+    if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
     if !internal.store.snapshot().assigned.domains.contains_key(&domain.trim().to_lowercase()) {
-        return Err(Problem::missing("policy of this domain"));
+        return Err(missing());
     }
-    internal.store.assign_domain(&caller.by(), (domain, None)).await?;
+    internal.store.assign_domain(&caller.by(), (domain, None), if_match.given()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn missing() -> Problem {
+    Problem::missing("policy of this domain")
+}
+
+fn view(snapshot: &Snapshot, domain: &str, policy: &PolicyName) -> DomainView {
+    let revision = snapshot.domain_revisions.get(domain).copied().unwrap_or(0);
+    DomainView { domain: domain.to_owned(), policy: policy.as_str().to_owned(), revision }
 }

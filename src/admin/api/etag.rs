@@ -27,6 +27,14 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 }
 
 impl IfMatch {
+    /// The revision that the sender read, where they need not say one; `None`: whatever it is.
+    pub(super) fn given(&self) -> Option<u64> {
+        let tag = self.0.as_deref().filter(|tag| *tag != "*")?;
+        // What is no revision of ours is that of nothing.
+        let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|number| number.parse().ok());
+        Some(number.filter(|number| etag(*number) == tag).unwrap_or(u64::MAX))
+    }
+
     /// The revision that the sender read; `*` is the present one.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ use super::page::{self, Page};
 use super::{csv, policies};
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
+use crate::admin::view::{Trouble, TurnedAwayView};
+use crate::config::limits::LISTED_MAX;
 use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::policy::PolicyName;
 use crate::logic::policy::access::MailboxSettings;
@@ -52,8 +54,23 @@ pub(crate) struct MailboxView {
     pub(crate) groups: Vec<String>,
     /// HasActiveSyncDevicePartnership: how many.
     pub(crate) devices: u32,
+    /// Devices that came within a day and were turned away, because the mailbox has as many as it may; empty in lists.
+    #[serde(default)]
+    pub(crate) turned_away: Vec<TurnedAwayDevice>,
+    /// What stands for it in the log (log.redact); null: its name does.
+    pub(crate) in_log: Option<String>,
     /// 0 until something is said of it; also the ETag.
     pub(crate) revision: u64,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct TurnedAwayDevice {
+    /// Its id.
+    pub(crate) device_id: String,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub(crate) what: TurnedAwayView,
 }
 
 /// What is to change; what is left out stays as it is.
@@ -125,7 +142,10 @@ pub(super) async fn list(
 
 pub(super) async fn show(State(internal): State<Arc<Internal>>, Path(name): Path<String>) -> Result<Tagged<MailboxView>, Problem> {
     let mailbox = internal.mailbox(&name)?;
-    let shown = view(&internal, &internal.store.snapshot(), &mailbox);
+    let mut shown = view(&internal, &internal.store.snapshot(), &mailbox);
+    let of_this = internal.view.troubles(None).into_iter().filter(|trouble| trouble.mailbox.as_deref() == Some(mailbox.as_str()));
+    let device = |trouble: Trouble| Some(TurnedAwayDevice { device_id: trouble.device_id?, what: trouble.turned_away? });
+    shown.turned_away = of_this.filter_map(device).take(LISTED_MAX).collect();
     Ok(Tagged(shown.revision, shown))
 }
 
@@ -154,10 +174,13 @@ pub(super) async fn import(
     let snapshot = internal.store.snapshot();
     let assignments = csv::understand(&text, |line| {
         let mailbox = internal.mailboxes.mailbox(&line.mailbox).ok_or("the mailbox is no user name")?;
-        let policy =
-            line.policy.as_deref().or(query.policy.as_deref()).ok_or("there is no policy, in the second column or for all lines")?;
+        let policy = line
+            .policy
+            .as_deref()
+            .or(query.policy.as_deref())
+            .ok_or("there is no policy, in the second column or for all lines; - is for none")?;
         if policy == NONE {
-            return Ok((mailbox, None));
+            return Ok((mailbox, None::<PolicyName>));
         }
         let policy = PolicyName::new(policy).map_err(|error| error.to_string())?;
         let known = snapshot.policies.find(&policy).ok_or_else(|| format!("there is no policy {policy}"))?;
@@ -181,6 +204,10 @@ fn own_policy(change: &MailboxChange) -> Result<Option<Option<PolicyName>>, Prob
 
 fn changed(present: MailboxSettings, change: MailboxChange) -> Result<Option<MailboxSettings>, Problem> {
     let mut settings = present.clone();
+    let both = |settings: &MailboxSettings| -> BTreeSet<DeviceId> {
+        settings.allowed_device_ids.intersection(&settings.blocked_device_ids).cloned().collect()
+    };
+    let both_before = both(&present);
     if let Some(is_on) = change.active_sync_enabled {
         settings.active_sync_enabled = is_on;
     }
@@ -192,6 +219,11 @@ fn changed(present: MailboxSettings, change: MailboxChange) -> Result<Option<Mai
     }
     if let Some(devices_max) = change.devices_max {
         settings.devices_max = devices_max;
+    }
+    // What was on both before must not keep other switches from being turned.
+    if let Some(id) = both(&settings).difference(&both_before).next() {
+        let detail = format!("Nothing was changed: device {id} would be both allowed and blocked; take it off the other list first.");
+        return Err(Problem::unprocessable(detail));
     }
     settings.check().map_err(|error| Problem::unprocessable(format!("Nothing was changed: {error}.")))?;
     Ok((settings != present).then_some(settings))
@@ -277,6 +309,8 @@ fn view(internal: &Internal, snapshot: &Snapshot, mailbox: &Mailbox) -> MailboxV
         lists: named(&snapshot.assigned.lists),
         groups: named(&snapshot.assigned.groups),
         devices: internal.store.devices_of(mailbox),
+        turned_away: Vec::new(),
+        in_log: crate::telemetry::log::pseudonym_of(mailbox),
         revision: record.revision,
     }
 }

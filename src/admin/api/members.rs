@@ -123,7 +123,17 @@ pub(super) async fn import(
     if_match: IfMatch,
     Csv(text): Csv,
 ) -> Result<Tagged<MembersView>, Problem> {
-    let mailboxes = csv::lines(&text).into_iter().map(|line| line.mailbox).collect();
+    let found = csv::understand(&text, |line| {
+        let mailbox = internal.mailboxes.mailbox(&line.mailbox).ok_or("the mailbox is no user name")?;
+        Ok((mailbox, ()))
+    })?;
+    if found.is_empty() {
+        let kind = kind.name();
+        let detail =
+            format!("Nothing was changed: the file names no mailbox. To empty the {kind}: --empty, or PUT \"mailboxes\": [] to it.");
+        return Err(Problem::unprocessable(detail));
+    }
+    let mailboxes = found.into_iter().map(|(mailbox, ())| mailbox.to_string()).collect();
     let change = MembersChange { mailboxes: Some(mailboxes), ..MembersChange::default() };
     save(kind, &internal, &caller, &name, &if_match, change).await
 }

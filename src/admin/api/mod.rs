@@ -7,6 +7,8 @@
 pub(crate) mod audit;
 mod caller;
 mod csv;
+pub(crate) mod debug_logs;
+mod device_view;
 pub(crate) mod devices;
 pub(crate) mod domains;
 mod etag;
@@ -19,6 +21,7 @@ mod operations;
 pub(crate) mod page;
 pub(crate) mod policies;
 mod process;
+mod refusals;
 pub(crate) mod rules;
 pub(super) mod shape;
 #[cfg(test)]
@@ -31,3 +34,4 @@ pub(super) use input::whole;
 pub(crate) use openapi::document;
 pub(super) use operation::Operation;
 pub(super) use operations::all;
+pub(super) use refusals::{Refusals, enter_refusals};

@@ -79,10 +79,12 @@ fn parameters(operation: &Operation, taken: &mut SchemaGenerator) -> Vec<Value> 
     let string = json!({ "type": "string", "minLength": 1 });
     let mut parameters: Vec<Value> =
         in_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": string })).collect();
-    if operation.needs_revision {
+    if operation.needs_revision || operation.takes_revision {
         let doc = "The ETag that was read, or * for whatever is there.";
         let schema = json!({ "type": "string", "pattern": "^(\\*|\"[0-9]+\")$" });
-        parameters.push(json!({ "name": "If-Match", "in": "header", "required": true, "description": doc, "schema": schema }));
+        parameters.push(
+            json!({ "name": "If-Match", "in": "header", "required": operation.needs_revision, "description": doc, "schema": schema }),
+        );
     }
     let query = operation.query.map(|shape| shape(taken)).map(Schema::to_value);
     for (name, shape) in query.as_ref().and_then(|query| query["properties"].as_object()).into_iter().flatten() {

@@ -7,12 +7,12 @@ use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::caller::Caller;
+use super::refusals::NeedsRole;
 use super::shape::{self, Shape};
-use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 use crate::store::Role;
 
@@ -34,6 +34,8 @@ pub(in crate::admin) struct Operation {
     pub(super) takes: Option<(&'static str, Shape)>,
     /// `If-Match` must say which revision was read.
     pub(super) needs_revision: bool,
+    /// `If-Match` may say which revision was read.
+    pub(super) takes_revision: bool,
     /// Statuses when it is done, each with the content type and the shape of its body.
     pub(super) gives: Vec<(StatusCode, Option<(&'static str, Shape)>)>,
     /// The answer has an ETag.
@@ -69,6 +71,7 @@ impl Operation {
             query: None,
             takes: None,
             needs_revision: false,
+            takes_revision: false,
             gives: Vec::new(),
             is_tagged: false,
             handler,
@@ -96,6 +99,12 @@ impl Operation {
     /// Refused unless `If-Match` says which revision was read.
     pub(super) fn needs_revision(mut self) -> Self {
         self.needs_revision = true;
+        self
+    }
+
+    /// Refused if `If-Match` says another revision than the present one; it may say none.
+    pub(super) fn takes_revision(mut self) -> Self {
+        self.takes_revision = true;
         self
     }
 
@@ -133,7 +142,13 @@ impl Operation {
     }
 }
 
-async fn require(State(role): State<Role>, caller: Caller, request: Request, next: Next) -> Result<Response, Problem> {
-    caller.check(role)?;
-    Ok(next.run(request).await)
+async fn require(State(role): State<Role>, caller: Caller, request: Request, next: Next) -> Response {
+    match caller.check(role) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => {
+            let mut refused = problem.into_response();
+            refused.extensions_mut().insert(NeedsRole(role));
+            refused
+        }
+    }
 }

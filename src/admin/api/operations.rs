@@ -8,7 +8,7 @@ use axum::routing::MethodFilter;
 
 use super::operation::{CSV, JSON, Operation, TEXT};
 use super::page::Page;
-use super::{audit, devices, domains, mailboxes, members, policies, process, rules, shape, tokens};
+use super::{audit, debug_logs, devices, domains, mailboxes, members, policies, process, rules, shape, tokens};
 use crate::admin::life::{Leaving, Reloaded};
 use crate::admin::routes;
 use crate::admin::view::{HeldPings, Readiness, Status, Taken, Trouble};
@@ -29,6 +29,7 @@ pub(in crate::admin) fn all() -> Vec<Operation> {
         policies(),
         devices(),
         mailboxes(),
+        debug_logs(),
         members(MembersKind::Group),
         members(MembersKind::List),
         rules(),
@@ -145,19 +146,22 @@ fn devices() -> Vec<Operation> {
         changed(Operation::new(GET, DEVICE, "showDevice", Viewer, "A device.", devices::show)),
         changed(
             Operation::new(PATCH, DEVICE, "changeDevice", Helpdesk, "Allows, blocks or quarantines a device.", devices::change)
-                .takes::<devices::DeviceChange>(),
+                .takes::<devices::DeviceChange>()
+                .takes_revision(),
         ),
         Operation::new(
             DELETE,
             DEVICE,
             "removeDevice",
             Helpdesk,
-            "Removes a partnership; a device that syncs makes a new one.",
+            "Removes a partnership, with what was said of the device; one that syncs makes a new one. Refused while an order to erase stands.",
             devices::remove,
         )
+        .query::<devices::RemoveQuery>()
+        .takes_revision()
         .gives_nothing(StatusCode::NO_CONTENT),
         changed(
-            Operation::new(POST, "/v1/devices/{mailbox}/{device}/wipe", "wipeDevice", Helpdesk, "Orders a remote wipe.", devices::wipe)
+            Operation::new(POST, "/v1/devices/{mailbox}/{device}/wipe", "wipeDevice", Helpdesk, "Orders a remote wipe; never less than one that stands.", devices::wipe)
                 .takes::<devices::WipeOrder>(),
         ),
         changed(Operation::new(
@@ -222,10 +226,39 @@ fn mailboxes() -> Vec<Operation> {
         Operation::new(GET, "/v1/domains", "listDomains", Viewer, "Domains that have a policy.", domains::list)
             .query::<domains::DomainsQuery>()
             .gives::<Page<domains::DomainView>>(ok),
+        Operation::new(GET, "/v1/domains/{domain}", "showDomain", Viewer, "The policy of a domain.", domains::show)
+            .gives::<domains::DomainView>(ok)
+            .tagged(),
         Operation::new(PUT, "/v1/domains/{domain}", "assignDomain", Admin, "Gives a domain a policy.", domains::put)
             .takes::<domains::DomainChange>()
-            .gives::<domains::DomainView>(ok),
+            .takes_revision()
+            .gives::<domains::DomainView>(ok)
+            .tagged(),
         Operation::new(DELETE, "/v1/domains/{domain}", "releaseDomain", Admin, "Takes a domain's policy away.", domains::remove)
+            .takes_revision()
+            .gives_nothing(StatusCode::NO_CONTENT),
+    ]
+}
+
+fn debug_logs() -> Vec<Operation> {
+    const DEBUG: &str = "/v1/mailboxes/{mailbox}/debug";
+    let ok = StatusCode::OK;
+    vec![
+        Operation::new(GET, "/v1/debug-logs", "listDebugLogs", Viewer, "Debug logs of mailboxes.", debug_logs::list)
+            .gives::<Page<debug_logs::DebugLogView>>(ok),
+        Operation::new(GET, DEBUG, "showDebugLog", Viewer, "Whether a mailbox has a debug log.", debug_logs::show)
+            .gives::<debug_logs::DebugLogView>(ok),
+        Operation::new(
+            PUT,
+            DEBUG,
+            "beginDebugLog",
+            Admin,
+            "Logs all that is said of a mailbox, whatever log.level is; it ends by itself.",
+            debug_logs::begin,
+        )
+        .takes::<debug_logs::DebugLogTime>()
+        .gives::<debug_logs::DebugLogView>(ok),
+        Operation::new(DELETE, DEBUG, "endDebugLog", Admin, "Ends the debug log of a mailbox.", debug_logs::end)
             .gives_nothing(StatusCode::NO_CONTENT),
     ]
 }
@@ -280,6 +313,16 @@ fn rules() -> Vec<Operation> {
     let ok = StatusCode::OK;
     vec![
         Operation::new(GET, "/v1/access-rules", "showRules", Viewer, "Access rules.", rules::show).gives::<rules::RulesView>(ok).tagged(),
+        Operation::new(
+            POST,
+            "/v1/access-rules/foresee",
+            "foreseeRules",
+            Viewer,
+            "Counts the devices that rules would decide otherwise than now; changes nothing.",
+            rules::foresee,
+        )
+        .takes::<rules::RulesView>()
+        .gives::<rules::ForeseenView>(ok),
         Operation::new(PUT, "/v1/access-rules", "putRules", Admin, "Replaces the access rules.", rules::put)
             .takes::<rules::RulesView>()
             .needs_revision()

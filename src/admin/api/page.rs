@@ -51,8 +51,9 @@ pub(super) fn search(given: Option<String>) -> Result<Option<String>, Problem> {
 
 /// A time of a query.
 pub(super) fn time(given: Option<&str>) -> Result<Option<Timestamp>, Problem> {
-    let bad = |()| Problem::bad_request("A time is UTC, such as 2026-11-22T20:23:13Z.");
-    given.map(|text| text.parse().map_err(bad)).transpose()
+    let bad = |()| Problem::bad_request("A time is UTC, such as 2026-11-22T20:23:13Z or 2026-11-22.");
+    let read = |text: &str| text.parse().or_else(|()| format!("{text}T00:00:00Z").parse());
+    given.map(|text| read(text).map_err(bad)).transpose()
 }
 
 /// The first page of what comes in order; the cursor is the last entry's key.

@@ -12,7 +12,7 @@ use super::input::Json;
 use crate::admin::problem::Problem;
 use crate::admin::router::Internal;
 use crate::logic::policy::access::{Access, Pattern, Rule, Rules, Trait};
-use crate::store::Snapshot;
+use crate::store::{Foreseen, Snapshot};
 
 /// All access rules, and what holds where none does. Of several that match a device, the one about its model counts before those about
 /// its operating system, its user agent and its type, and the longer pattern before the shorter.
@@ -55,11 +55,40 @@ pub(super) async fn put(
     Json(wanted): Json<RulesView>,
 ) -> Result<Tagged<RulesView>, Problem> {
     let read = if_match.revision(internal.store.snapshot().rules_revision)?;
+    internal.store.set_rules(&caller.by(), rules(wanted)?, read).await?;
+    Ok(view(&internal.store.snapshot()))
+}
+
+/// What rules would do to the devices that are known, counted; each device once, by what it could do then and cannot now.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ForeseenRules")]
+pub(crate) struct ForeseenView {
+    /// Could sync.
+    pub(crate) allowed: u64,
+    /// Could not.
+    pub(crate) blocked: u64,
+    /// Could not until somebody decides.
+    pub(crate) quarantined: u64,
+    /// Would have to describe themselves first.
+    pub(crate) discovery: u64,
+    /// Only the first hundred thousand devices were looked at.
+    pub(crate) is_part: bool,
+}
+
+pub(super) async fn foresee(
+    State(internal): State<Arc<Internal>>,
+    Json(wanted): Json<RulesView>,
+) -> Result<axum::Json<ForeseenView>, Problem> {
+    let foreseen = internal.store.foresee_rules(rules(wanted)?).await?;
+    let Foreseen { allowed, blocked, quarantined, discovery, is_part } = foreseen;
+    Ok(axum::Json(ForeseenView { allowed, blocked, quarantined, discovery, is_part }))
+}
+
+fn rules(wanted: RulesView) -> Result<Rules, Problem> {
     let rule = |rule: RuleView| Rule { about: rule.about, pattern: rule.pattern, access: rule.access };
     let rules = Rules { default: wanted.default, rules: wanted.rules.into_iter().map(rule).collect() };
     rules.check().map_err(|error| Problem::unprocessable(format!("Nothing was changed: {error}.")))?;
-    internal.store.set_rules(&caller.by(), rules, read).await?;
-    Ok(view(&internal.store.snapshot()))
+    Ok(rules)
 }
 
 fn view(snapshot: &Snapshot) -> Tagged<RulesView> {

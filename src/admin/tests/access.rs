@@ -39,6 +39,15 @@ async fn without_the_token_nothing_is_shown_or_changed() {
 }
 
 #[tokio::test]
+async fn two_authorizations_are_one_too_many() {
+    let scene = internal_address("").await;
+    let twice = format!("Bearer {}\r\nAuthorization: Bearer wrong", scene.token);
+    let answer = scene.request_as(&twice, "GET", "/v1/status", "").await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.problem().contains("more than one Authorization"));
+}
+
+#[tokio::test]
 async fn the_token_opens_as_bearer_and_as_the_password_of_basic() {
     let scene = internal_address("").await;
     let basic = format!("Basic {}", STANDARD.encode(format!("dovecot:{}", scene.token)));

@@ -84,7 +84,7 @@ impl GatewayView for View {
             of.map_or(("looping@example.org".to_owned(), "loops".to_owned()), |(mailbox, id)| (mailbox.to_string(), id.to_string()));
         let is_looping = device_id.starts_with("loop");
         let looping = is_looping.then(|| LoopView { kind: "syncs".into(), since: Timestamp(0), count: 12, advice: "Look.".into() });
-        vec![Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping }]
+        vec![Trouble { mailbox: Some(mailbox), device_id: Some(device_id), shield: None, looping, turned_away: None }]
     }
 
     fn ready(&self) -> Readiness {

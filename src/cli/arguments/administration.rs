@@ -1,10 +1,9 @@
 //! Commands of administrators: devices, mailboxes, policies and what belongs to them.
 
-use std::path::PathBuf;
-
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Target;
+pub use super::mailboxes::{DevicesMax, Domain, Group, GroupReach, Mailbox, MailboxDebug, MailboxSet, Switch};
 
 /// Where, and in which form.
 #[derive(Debug, Args)]
@@ -52,11 +51,14 @@ pub enum Device {
     },
     /// Take an order to erase back.
     CancelWipe(DevicePlace),
-    /// Remove a partnership; a device that syncs makes a new one.
+    /// Remove a partnership, with what was said of the device; one that syncs makes a new one.
     Remove {
         /// Which.
         #[command(flatten)]
         place: DevicePlace,
+        /// Even if it is to be erased: the order is forgotten.
+        #[arg(long)]
+        forget_wipe: bool,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
@@ -91,7 +93,7 @@ pub struct DeviceList {
     /// That acknowledged this policy last.
     #[arg(long, value_name = "NAME")]
     pub policy: Option<String>,
-    /// Not seen since this time, such as 2026-11-22T20:23:13Z.
+    /// Not seen since this time, such as 2026-11-22T20:23:13Z, 2026-11-22 or 30d.
     #[arg(long, value_name = "TIME")]
     pub last_seen_before: Option<String>,
     /// With this in mailbox, id, type, user agent or description; * is any text.
@@ -154,156 +156,12 @@ pub struct PolicySettings {
     /// Make it the policy of mailboxes that nothing else gives one.
     #[arg(long)]
     pub default: bool,
+    /// Of policy set: make it the default no more; such mailboxes have none then.
+    #[arg(long, conflicts_with = "default")]
+    pub no_default: bool,
     /// Where.
     #[command(flatten)]
     pub reach: Reach,
-}
-
-/// `mailbox`
-#[derive(Debug, Subcommand)]
-pub enum Mailbox {
-    /// List mailboxes that have devices, or that something is said of.
-    List {
-        /// With this in their name.
-        #[arg(long, value_name = "TEXT")]
-        search: Option<String>,
-        /// Where.
-        #[command(flatten)]
-        reach: Reach,
-    },
-    /// Show a mailbox: its switches, its policy and why it has that.
-    Show {
-        /// Which.
-        #[arg(value_name = "MAILBOX")]
-        mailbox: String,
-        /// Where.
-        #[command(flatten)]
-        reach: Reach,
-    },
-    /// Change a mailbox; or give a policy to a domain, a group, or the mailboxes of a file.
-    Set(MailboxSet),
-}
-
-/// `mailbox set`
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("whom").required(true).args(["mailbox", "domain", "group", "from_csv"]))]
-pub struct MailboxSet {
-    /// The mailbox.
-    #[arg(value_name = "MAILBOX")]
-    pub mailbox: Option<String>,
-    /// All mailboxes of a domain that nothing more specific gives a policy.
-    #[arg(long, value_name = "DOMAIN")]
-    pub domain: Option<String>,
-    /// All mailboxes of a group that nothing more specific gives a policy.
-    #[arg(long, value_name = "NAME")]
-    pub group: Option<String>,
-    /// The mailboxes in the first column of a file; a second column may name the policy of each (- for none).
-    #[arg(long, value_name = "FILE")]
-    pub from_csv: Option<PathBuf>,
-    /// The policy.
-    #[arg(long, value_name = "NAME", conflicts_with = "no_policy")]
-    pub policy: Option<String>,
-    /// No policy of its own.
-    #[arg(long)]
-    pub no_policy: bool,
-    /// ActiveSync on or off.
-    #[arg(long, value_name = "ON|OFF", requires = "mailbox")]
-    pub active_sync: Option<Switch>,
-    /// Only devices that are allowed so may sync; may be said several times.
-    #[arg(long, value_name = "DEVICE", requires = "mailbox", conflicts_with = "allow_any_device")]
-    pub allow_device: Vec<String>,
-    /// Forget which devices are allowed and blocked: any device may sync that the rules let.
-    #[arg(long, requires = "mailbox", conflicts_with = "block_device")]
-    pub allow_any_device: bool,
-    /// This device may not sync; may be said several times.
-    #[arg(long, value_name = "DEVICE", requires = "mailbox")]
-    pub block_device: Vec<String>,
-    /// Most devices, or "default" for what the configuration says.
-    #[arg(long, value_name = "N", requires = "mailbox", value_parser = parse_devices_max)]
-    pub devices_max: Option<DevicesMax>,
-    /// Where.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// On or off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// On.
-    On,
-    /// Off.
-    Off,
-}
-
-/// Most devices of a mailbox; `None`: what the configuration says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DevicesMax(pub Option<u32>);
-
-fn parse_devices_max(text: &str) -> Result<DevicesMax, String> {
-    if text.eq_ignore_ascii_case("default") {
-        return Ok(DevicesMax(None));
-    }
-    text.parse().map(|count| DevicesMax(Some(count))).map_err(|_| "write a whole number, or default".to_owned())
-}
-
-/// `group`
-#[derive(Debug, Subcommand)]
-pub enum Group {
-    /// List groups.
-    List(GroupReach),
-    /// Show a group and who is in it.
-    Show {
-        /// Which.
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Where.
-        #[command(flatten)]
-        reach: GroupReach,
-    },
-    /// Make a group, or change it.
-    Set {
-        /// Which.
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Its members: the first column of a file.
-        #[arg(long, value_name = "FILE")]
-        from_csv: Option<PathBuf>,
-        /// The policy of its members.
-        #[arg(long, value_name = "NAME", conflicts_with = "no_policy")]
-        policy: Option<String>,
-        /// Its members have no policy from it.
-        #[arg(long)]
-        no_policy: bool,
-        /// Of several groups that a mailbox is in, the one with the smallest rank counts.
-        #[arg(long, value_name = "N")]
-        rank: Option<u32>,
-        /// Where.
-        #[command(flatten)]
-        reach: GroupReach,
-    },
-    /// Remove a group; its mailboxes stay.
-    Remove {
-        /// Which.
-        #[arg(value_name = "NAME")]
-        name: String,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-        /// Where.
-        #[command(flatten)]
-        reach: GroupReach,
-    },
-}
-
-/// Where, and of which kind.
-#[derive(Debug, Args)]
-pub struct GroupReach {
-    /// Where.
-    #[command(flatten)]
-    pub reach: Reach,
-    /// A list instead: the same, but it counts before every group.
-    #[arg(long)]
-    pub list: bool,
 }
 
 /// `rule`
@@ -322,6 +180,9 @@ pub enum Rule {
         /// What they may.
         #[arg(value_name = "ACCESS")]
         access: Access,
+        /// Do not ask, however many devices it keeps out.
+        #[arg(long)]
+        yes: bool,
         /// Where.
         #[command(flatten)]
         reach: Reach,
@@ -334,6 +195,9 @@ pub enum Rule {
         /// Whom it means.
         #[arg(value_name = "PATTERN")]
         pattern: String,
+        /// Do not ask, however many devices it keeps out.
+        #[arg(long)]
+        yes: bool,
         /// Where.
         #[command(flatten)]
         reach: Reach,
@@ -343,6 +207,9 @@ pub enum Rule {
         /// What.
         #[arg(value_name = "ACCESS")]
         access: Access,
+        /// Do not ask, however many devices it keeps out.
+        #[arg(long)]
+        yes: bool,
         /// Where.
         #[command(flatten)]
         reach: Reach,
@@ -404,7 +271,7 @@ pub enum Token {
 /// `audit`
 #[derive(Debug, Args)]
 pub struct Audit {
-    /// Not before this time, such as 2026-11-22T20:23:13Z.
+    /// Not before this time, such as 2026-11-22T20:23:13Z, 2026-11-22 or 12h.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Before this time.

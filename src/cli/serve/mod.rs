@@ -64,6 +64,7 @@ pub fn run(arguments: &arguments::Serve) -> Outcome {
             Ok(()) => tracing::info!("left"),
             Err(_) => tracing::warn!("not everything ended in time; leaving all the same"),
         }
+        telemetry::log::end_window();
         Ok(())
     });
     // Dropped, it would wait for threads that ask the name server or read a file, however long they take.
@@ -74,7 +75,7 @@ pub fn run(arguments: &arguments::Serve) -> Outcome {
 /// A connection is a file; the limit that services start with is for something else.
 fn raise_open_files(config: &Config) {
     match open_files::raise_to_most() {
-        Ok(limit) if limit < config.limits.connections_max as u64 => {
+        Ok(limit) if limit < (config.limits.connections_max + config.limits.parked_max) as u64 => {
             tracing::info!(limit, "open files bound the number of connections; raise LimitNOFILE for more");
         }
         Ok(_) => {}

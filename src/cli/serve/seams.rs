@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use super::sources;
 use crate::admin::view::{
     BoxFuture, DirectoryStatus, GatewayView, HeldPing, LoopView, LotStatus, PingFilter, Readiness, ShieldView, Status, Trouble,
+    TurnedAwayView,
 };
 use crate::directory::{self, Directory};
 use crate::gateway::lots::{HeldFilter, Lots};
@@ -41,7 +42,7 @@ impl crate::admin::Acceptor for InternalTls {
     type Io = WireStream;
 
     async fn accept(&self, stream: TcpStream) -> io::Result<WireStream> {
-        let accepted = self.0.acceptor.accept(stream, Vec::new()).await;
+        let accepted = self.0.acceptor.accept_inside(stream).await;
         accepted.map(|accepted| accepted.stream).map_err(|error| io::Error::other(error.to_string()))
     }
 
@@ -146,6 +147,21 @@ impl GatewayView for View {
                 count: looping.count,
                 advice: looping.kind.advice().to_owned(),
             }),
+            turned_away: None,
+        }));
+        let turned_away = self.gateway.turned_away().into_iter();
+        let of_this = turned_away.filter(|device| of.is_none_or(|of| of == (&device.mailbox, &device.device_id)));
+        troubles.extend(of_this.map(|device| Trouble {
+            mailbox: Some(device.mailbox.to_string()),
+            device_id: Some(device.device_id.to_string()),
+            shield: None,
+            looping: None,
+            turned_away: Some(TurnedAwayView {
+                device_type: device.device_type.to_string(),
+                since: device.since,
+                last_at: device.last_at,
+                count: device.count,
+            }),
         }));
         troubles
     }
@@ -203,6 +219,7 @@ fn shielded(gateway: &Gateway, of: Option<(&Mailbox, &DeviceId)>) -> Vec<Trouble
             spared: shielded.spared,
         }),
         looping: None,
+        turned_away: None,
     };
     all.into_iter().filter(|shielded| is_meant(&shielded.who)).map(view).collect()
 }

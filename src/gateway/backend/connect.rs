@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::Uri;
@@ -23,6 +23,8 @@ use super::BoxError;
 use super::body::RequestBody;
 use crate::config;
 use crate::config::limits::{BACKEND_KEEPALIVE, BACKEND_READ_BYTES_MAX};
+use crate::logic::http::{AnswerFraming, Fault};
+use crate::telemetry::metrics::HTTP_FAULTS_TOTAL;
 
 /// A configuration that can never reach a backend.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ impl std::error::Error for SetupError {}
 pub(super) struct Link {
     pub(super) sender: http1::SendRequest<RequestBody>,
     read_bytes: Arc<AtomicU64>,
+    is_spoilt: Arc<AtomicBool>,
     driver: tokio::task::JoinHandle<()>,
     /// Whether an exchange was made on it before this one.
     pub(super) is_reused: bool,
@@ -54,6 +57,12 @@ impl Link {
     /// Bytes of HTTP that came from the backend so far.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read_bytes.load(Ordering::Acquire)
+    }
+
+    /// Another exchange on it could meet what belongs to this one: an answer that nobody asked for, or the body of one that has
+    /// none.
+    pub(super) fn is_spoilt(&self) -> bool {
+        self.is_spoilt.load(Ordering::Acquire)
     }
 }
 
@@ -87,8 +96,10 @@ impl Connector {
 
     async fn connect_unbounded(&self, uri: &Uri) -> Result<Link, BoxError> {
         let stream = self.https.clone().call(uri.clone()).await?;
-        let read_bytes = Arc::new(AtomicU64::new(0));
-        let io = TokioIo::new(Metered { inner: TokioIo::new(stream), read_bytes: Arc::clone(&read_bytes) });
+        let (read_bytes, is_spoilt) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let framing = AnswerFraming::default();
+        let (counted, spoilt) = (Arc::clone(&read_bytes), Arc::clone(&is_spoilt));
+        let io = TokioIo::new(Metered { inner: TokioIo::new(stream), read_bytes: counted, is_spoilt: spoilt, framing, fault: None });
         let mut builder = http1::Builder::new();
         // Header names pass in the spelling they came in, both ways.
         builder.preserve_header_case(true).max_buf_size(BACKEND_READ_BYTES_MAX);
@@ -98,7 +109,7 @@ impl Connector {
                 tracing::debug!(%error, "connection to a backend ended");
             }
         });
-        Ok(Link { sender, read_bytes, driver, is_reused: false })
+        Ok(Link { sender, read_bytes, is_spoilt, driver, is_reused: false })
     }
 }
 
@@ -131,24 +142,54 @@ fn tls_config(config: &config::Backend) -> Result<ClientConfig, SetupError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Counts what is read: a request may be sent again only when not one byte of an answer had come.
+/// Counts what is read: a request may be sent again only when not one byte of an answer had come. And follows the answers:
+/// what hyper sees has one reading.
 struct Metered<T> {
     inner: T,
     read_bytes: Arc<AtomicU64>,
+    is_spoilt: Arc<AtomicBool>,
+    framing: AnswerFraming,
+    fault: Option<Fault>,
+}
+
+impl<T> Metered<T> {
+    /// Looks at what was read from `start` on, before hyper does.
+    fn follow(&mut self, buf: &mut ReadBuf<'_>, start: usize) -> io::Result<()> {
+        let Err(refused) = self.framing.pass(&buf.filled()[start..]) else {
+            if self.framing.is_final() {
+                self.is_spoilt.store(true, Ordering::Release);
+            }
+            return Ok(());
+        };
+        // Before hyper can say that the answer is complete.
+        self.is_spoilt.store(true, Ordering::Release);
+        self.fault = Some(refused.fault);
+        metrics::counter!(HTTP_FAULTS_TOTAL.name, "from" => "backend", "fault" => refused.fault.label()).increment(1);
+        buf.set_filled(start + refused.good);
+        if refused.good == 0 { Err(unclear(refused.fault)) } else { Ok(()) }
+    }
+}
+
+fn unclear(fault: Fault) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("an answer that could be read in two ways ({})", fault.label()))
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Metered<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(fault) = self.fault {
+            return Poll::Ready(Err(unclear(fault)));
+        }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         let count = buf.filled().len().saturating_sub(before);
         self.read_bytes.fetch_add(count as u64, Ordering::Release);
-        polled
+        Poll::Ready(self.follow(buf, before))
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Metered<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.framing.note_sent(buf);
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
@@ -161,6 +202,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Metered<T> {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        bufs.iter().find(|part| !part.is_empty()).into_iter().for_each(|part| self.framing.note_sent(part));
         Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
     }
 

@@ -59,7 +59,7 @@ impl Credentials {
     }
 
     /// The whole header value, to be sent to the backend and nowhere else.
-    pub(super) fn authorization(&self) -> &HeaderValue {
+    pub(crate) fn authorization(&self) -> &HeaderValue {
         &self.authorization
     }
 

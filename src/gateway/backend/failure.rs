@@ -1,11 +1,10 @@
 //! What a device is told when an exchange with the backend fails: a status and one sentence that says nothing of the inside.
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Full};
 
 use super::AnswerBody;
+use crate::gateway::own::plain;
 
 /// Why there is no answer from a backend. Also put into the extensions of the answer that stands for it, so
 /// that a caller can tell it from the backend's own.
@@ -44,19 +43,17 @@ impl Failure {
 
     fn sentence(self) -> &'static str {
         match self {
-            Failure::BadTarget => "The request target is not a path.\n",
-            Failure::DeviceStalled | Failure::DeviceHungUp => "The request body did not arrive.\n",
-            Failure::Busy { .. } => "The mail server is busy. Please try again.\n",
-            Failure::Unreachable | Failure::BrokenOff => "The mail server cannot be reached.\n",
-            Failure::NoAnswer => "The mail server did not answer in time.\n",
+            Failure::BadTarget => "The request target is not a path.",
+            Failure::DeviceStalled | Failure::DeviceHungUp => "The request body did not arrive.",
+            Failure::Busy { .. } => "The mail server is busy. Please try again.",
+            Failure::Unreachable | Failure::BrokenOff => "The mail server cannot be reached.",
+            Failure::NoAnswer => "The mail server did not answer in time.",
         }
     }
 
     /// The answer for the device.
     pub fn into_response(self) -> Response<AnswerBody> {
-        let mut response = Response::new(Full::new(Bytes::from_static(self.sentence().as_bytes())).map_err(|never| match never {}).boxed());
-        *response.status_mut() = self.status();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        let mut response = plain(self.status(), self.sentence());
         if let Failure::Busy { retry_after_s } = self {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_s));
         }

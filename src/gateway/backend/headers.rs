@@ -25,6 +25,7 @@ pub(super) fn to_backend(headers: &mut HeaderMap, route: &Route, backend_host: &
     remove_hop_by_hop(headers);
     // hyper answers it towards the device; the backend must not be asked a second time.
     headers.remove(EXPECT);
+    remove_misspelt(headers);
     remove_by_prefix(headers, "x-webobjects-");
     if !route.trusts_forwarded {
         IDENTITY.iter().for_each(|name| drop(headers.remove(name)));
@@ -88,6 +89,16 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
     // Also plain "Proxy", which CGI turns into HTTP_PROXY.
     remove_by_prefix(headers, "proxy");
+}
+
+/// Programs behind CGI or WSGI cannot tell `X_Forwarded_For` from `X-Forwarded-For`: what could be mistaken for a field that we
+/// removed or wrote does not pass. (nginx and Apache drop such names, too.)
+fn remove_misspelt(headers: &mut HeaderMap) {
+    let is_plain = |name: &&HeaderName| name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let names: Vec<HeaderName> = headers.keys().filter(|name| !is_plain(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
 }
 
 /// `x-webobjects-remote-user` tells SOGo to believe a name without a password; the web server it expects in front
@@ -186,11 +197,15 @@ mod tests {
             ("x-webobjects-remote-user", "boss"),
             ("x-forwarded-proto", "http"),
             ("x-forwarded-host", "evil.example"),
+            ("x_forwarded_for", "203.0.113.9"),
+            ("x.forwarded.for", "203.0.113.9"),
+            ("x_webobjects_remote_user", "boss"),
         ];
         let map = to_backend_from(&forged, false);
         assert_eq!(map["x-forwarded-for"], "192.0.2.7");
         assert_eq!(map["x-forwarded-proto"], "https");
         assert_eq!(map["x-forwarded-host"], "cas.example.org");
+        assert!(map.keys().all(|name| !name.as_str().contains(['_', '.'])));
         assert!(!map.contains_key("x-real-ip") && !map.contains_key("forwarded") && !map.contains_key("x-webobjects-remote-user"));
     }
 

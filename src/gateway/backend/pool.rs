@@ -57,7 +57,7 @@ impl Member {
     pub(super) fn put_back(self: &Arc<Self>, link: Link) {
         let mut idle = self.idle();
         idle.close_stale(Instant::now());
-        if idle.links.len() < BACKEND_IDLE_LINKS_MAX && !link.sender.is_closed() {
+        if idle.links.len() < BACKEND_IDLE_LINKS_MAX && !link.sender.is_closed() && !link.is_spoilt() {
             idle.links.push_back((link, Instant::now()));
             if !std::mem::replace(&mut idle.is_swept, true) {
                 tokio::spawn(Arc::clone(self).sweep());
@@ -105,5 +105,5 @@ impl Idle {
 }
 
 fn is_fresh(link: &Link, since: Instant, now: Instant) -> bool {
-    !link.sender.is_closed() && now.saturating_duration_since(since) < BACKEND_IDLE
+    !link.sender.is_closed() && !link.is_spoilt() && now.saturating_duration_since(since) < BACKEND_IDLE
 }

@@ -11,8 +11,9 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::config::limits::ATTACHMENT_READ_BYTES_MAX;
 use crate::gateway::backend::{AnswerBody, BackendBody, BoxError};
-use crate::gateway::body::{Collected, Peeked, collect, full, inflated, peek};
-use crate::gateway::exchange::{Answer, Eas, Exchange, plain, wbxml};
+use crate::gateway::body::{Collected, Peeked, full, inflated, peek};
+use crate::gateway::exchange::{Answer, Eas, Exchange};
+use crate::gateway::own::{plain, wbxml};
 use crate::gateway::reading::{check_root, refuse_body};
 use crate::logic::eas::status;
 use crate::logic::policy::enforce::{self, Enforcement, Refused};
@@ -22,10 +23,10 @@ impl Exchange {
     /// GetAttachment, ItemOperations or Search: what the mailbox's policy forbids ends here.
     pub(crate) async fn enforced(self, mut head: request::Parts, body: Incoming, eas: Eas) -> Answer {
         let limits = &self.gateway.config.limits;
-        let wire = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+        let wire = match self.gather(&head, body, &eas, limits.inspected_body_bytes_max).await {
             Ok(Collected::Whole(body)) => body,
             Ok(Collected::More(_)) => return self.done(refuse_body(&eas.request, status::INVALID_WBXML)),
-            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+            Err(answer) => return self.done(*answer),
         };
         let Some(body) = inflated(&head.headers, &wire, limits.inspected_body_bytes_max) else {
             return self.done(refuse_body(&eas.request, status::INVALID_WBXML));

@@ -10,9 +10,9 @@ use hyper::ext::ReasonPhrase;
 
 use super::{Found, Gate, Who, beginning};
 use crate::config::limits::REFUSED_BODY_BYTES_MAX;
-use crate::gateway::backend::Verdict;
 use crate::gateway::body::{collect, full};
-use crate::gateway::exchange::{Answer, Eas, Exchange, retry_later, wbxml};
+use crate::gateway::exchange::{Answer, Eas, Exchange};
+use crate::gateway::own::{retry_later, wbxml};
 use crate::logic::eas::Command;
 use crate::logic::policy::gate::{self, Decision};
 use crate::logic::policy::loops::Pace;
@@ -48,7 +48,7 @@ impl Exchange {
         let Some(who) = eas.who() else { return Passage::Passes(body) };
         let found = gate.find(&who);
         let policy = found.policy(who.mailbox);
-        let decision = found.decide(&who, gate.now());
+        let decision = found.decide(&who, policy, gate.now());
         if decision == Decision::Pass {
             if who.request.command != Command::Ping {
                 gate.loops.passed(who.mailbox, &who.request.device_id);
@@ -67,7 +67,7 @@ impl Exchange {
                     Ok(standing) => standing,
                     Err(answer) => return Passage::Stopped(*answer),
                 };
-                let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.now(), |steps| *steps);
+                let steps = gate.loops.step((who.mailbox, &who.request.device_id), gate.steady(), |steps| *steps);
                 if gate::passes_anyway(refusal, &found.known(policy), &steps) {
                     return Passage::Passes(body);
                 }
@@ -84,7 +84,7 @@ impl Exchange {
     /// and the reset may overtake the answer.
     async fn read_past(&self, body: Incoming) {
         // What breaks off, stands still or is long ends the connection after the answer.
-        let _ = collect(body, REFUSED_BODY_BYTES_MAX, self.gateway.config.limits.body_idle).await;
+        let _ = collect(body, REFUSED_BODY_BYTES_MAX, self.gateway.config.limits.body_idle, &self.gateway.body_room).await;
     }
 
     async fn provision(
@@ -94,7 +94,7 @@ impl Exchange {
         body: Incoming,
         (who, eas, found): (&Who<'_>, &Eas, &Found),
     ) -> Result<Answer, Box<Answer>> {
-        let (_, request) = self.read_provision(head, body, who.request).await?;
+        let (_, request) = self.read_provision(head, body, eas).await?;
         let standing = self.standing(head, eas, found).await?;
         Ok(gate.provision(who, &request, standing).await)
     }
@@ -109,24 +109,13 @@ impl Exchange {
     }
 
     /// Asks the backend whether the credentials are good, unless that is known.
-    pub(super) async fn log_in(&self, head: &request::Parts, eas: &Eas) -> Result<(), Box<Answer>> {
+    pub(crate) async fn log_in(&self, head: &request::Parts, eas: &Eas) -> Result<(), Box<Answer>> {
         if let Some(answer) = self.spare_eas(eas) {
             return Err(Box::new(answer));
         }
-        let verdict = match &eas.credentials {
-            Some(credentials) => self.gateway.verdicts.verdict(credentials, head, &self.route_to(eas)).await,
-            None => Verdict::Unknown { status: StatusCode::SERVICE_UNAVAILABLE, retry_after_s: NOBODY_RETRY_S },
-        };
-        match verdict {
-            Verdict::Accepted => {
-                eas.credentials.iter().for_each(|credentials| self.gateway.credentials_accepted(credentials));
-                Ok(())
-            }
-            Verdict::Refused(refusal) => {
-                self.judge_eas(eas, false, (refusal.status(), refusal.headers()));
-                Err(Box::new(refusal.response()))
-            }
-            Verdict::Unknown { status, retry_after_s } => Err(Box::new(retry_later(status, retry_after_s))),
+        match &eas.credentials {
+            Some(credentials) => self.verify(credentials, head, (eas, &self.route_to(eas))).await,
+            None => Err(Box::new(retry_later(StatusCode::SERVICE_UNAVAILABLE, NOBODY_RETRY_S))),
         }
     }
 }
@@ -136,7 +125,9 @@ impl Gate {
     fn meet(&self, who: &Who<'_>, found: &Found, refusal: Refusal) {
         if found.partnership.is_some() {
             self.store.note(who.mailbox, &who.request.device_id, &who.attempt(), Seen::Attempt);
-        } else if refusal != Refusal::TooManyDevices {
+        } else if refusal == Refusal::TooManyDevices {
+            self.turned_away.note(who, self.now());
+        } else {
             self.store.change(who.mailbox, &who.request.device_id, &who.request.device_type, beginning(who, found));
         }
     }
@@ -144,7 +135,7 @@ impl Gate {
     /// Says no, at the pace that the device deserves.
     pub(super) fn refuse(&self, who: &Who<'_>, refusal: Refusal) -> Answer {
         let device = (who.mailbox, &who.request.device_id);
-        let pace = if refusal.is_step() { self.loops.step(device, self.now(), |steps| steps.told(self.now())) } else { Pace::Go };
+        let pace = if refusal.is_step() { self.loops.step(device, self.steady(), |steps| steps.told(self.steady())) } else { Pace::Go };
         self.tell(who, refusal, pace)
     }
 

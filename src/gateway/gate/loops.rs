@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::limits::LOOPING_DEVICES_MAX;
-use crate::gateway::Looping;
+use crate::gateway::{Looping, repeats};
 use crate::logic::eas::{DeviceId, Mailbox};
 use crate::logic::policy::Timestamp;
 use crate::logic::policy::loops::Steps;
@@ -42,8 +42,7 @@ impl Loops {
                 let was_looping = steps.looping_since(now).is_some();
                 let done = take(steps);
                 if !was_looping && steps.looping_since(now).is_some() {
-                    let kind = Kind::Provisioning;
-                    tracing::warn!(%mailbox, device = %device_id, kind = kind.name(), "a device asks the same over and over and is slowed. {}", kind.advice());
+                    repeats::warn(mailbox, device_id, Kind::Provisioning);
                 }
                 done
             }

@@ -17,7 +17,9 @@ mod noting;
 mod provision;
 mod recall;
 mod settings;
+mod turned_away;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,6 +29,8 @@ pub(crate) use self::entrance::Passage;
 use self::loops::Loops;
 pub(crate) use self::noting::offer_provision;
 pub(crate) use self::recall::start as start_recalling;
+use self::turned_away::AllTurnedAway;
+pub use self::turned_away::TurnedAway;
 use super::Looping;
 use crate::logic::eas::{Command, DeviceId, DeviceType, Mailbox, Request, Version};
 use crate::logic::policy::access::{self, AccessState, AccessWhy, MailboxSettings, Traits};
@@ -39,6 +43,7 @@ pub struct Gate {
     store: Store,
     devices_max: AtomicU32,
     loops: Loops,
+    turned_away: AllTurnedAway,
 }
 
 /// Who asks, as far as the credentials say, which may be wrong.
@@ -50,6 +55,8 @@ pub struct Who<'a> {
     pub request: &'a Request,
     /// `User-Agent`.
     pub user_agent: Option<&'a str>,
+    /// The device's address.
+    pub from: IpAddr,
 }
 
 /// What is known of a device, as of one moment.
@@ -62,13 +69,13 @@ pub struct Found {
 }
 
 impl Found {
-    /// What is to be done about the request.
-    pub fn decide(&self, who: &Who<'_>, now: Timestamp) -> Decision {
-        decide(&who.asked(), &self.known(self.policy(who.mailbox)), now)
+    /// What is to be done about the request, with the mailbox's policy.
+    pub fn decide(&self, who: &Who<'_>, policy: Option<&Prepared>, now: Timestamp) -> Decision {
+        decide(&who.asked(), &self.known(policy), now)
     }
 
     /// The mailbox's policy.
-    fn policy(&self, mailbox: &Mailbox) -> Option<&Prepared> {
+    pub fn policy(&self, mailbox: &Mailbox) -> Option<&Prepared> {
         self.snapshot.policy_of(mailbox).0
     }
 
@@ -101,12 +108,19 @@ impl<'a> Who<'a> {
 impl Gate {
     /// For mailboxes that may have so many devices each, unless it is said of one.
     pub fn new(store: Store, devices_max: u32) -> Self {
-        Gate { store, devices_max: AtomicU32::new(devices_max), loops: Loops::default() }
+        Gate { store, devices_max: AtomicU32::new(devices_max), loops: Loops::default(), turned_away: AllTurnedAway::default() }
     }
 
     /// Devices that are told to provision over and over.
     pub(crate) fn looping(&self) -> Vec<Looping> {
-        self.loops.list(store::now())
+        self.loops.list(store::steady())
+    }
+
+    /// Devices that their mailbox has no room for, and that have not got in since.
+    pub(crate) fn turned_away(&self) -> Vec<TurnedAway> {
+        let mut all = self.turned_away.list(store::now());
+        all.retain(|device| self.store.known(&device.mailbox, &device.device_id, &device.device_type).is_none());
+        all
     }
 
     /// The configuration changed.
@@ -178,6 +192,11 @@ impl Gate {
 
     fn now(&self) -> Timestamp {
         store::now()
+    }
+
+    /// For the waits of those who loop.
+    fn steady(&self) -> Timestamp {
+        store::steady()
     }
 }
 

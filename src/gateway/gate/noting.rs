@@ -32,10 +32,10 @@ impl Exchange {
     pub(crate) fn noting(&self, eas: &Eas) -> Option<Noted> {
         self.gateway.gate.as_ref()?;
         let (gateway, mailbox) = (self.gateway.clone(), eas.mailbox.clone()?);
-        let (request, user_agent) = (eas.request.clone(), eas.user_agent.clone());
+        let (request, user_agent, from) = (eas.request.clone(), eas.user_agent.clone(), eas.from);
         Some(Box::new(move |status| {
             if let Some(gate) = &gateway.gate {
-                let who = Who { mailbox: &mailbox, request: &request, user_agent: agent(user_agent.as_ref()) };
+                let who = Who { mailbox: &mailbox, request: &request, user_agent: agent(user_agent.as_ref()), from };
                 gate.note(&who, Seen::Synced(status));
             }
         }))

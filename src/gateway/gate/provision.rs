@@ -7,22 +7,23 @@ use hyper::body::Incoming;
 use super::entrance::Standing;
 use super::{Gate, Who, beginning};
 use crate::gateway::backend::BackendBody;
-use crate::gateway::body::{Collected, collect, inflated};
-use crate::gateway::exchange::{Answer, Eas, Exchange, is_done, plain, retry_later, wbxml};
+use crate::gateway::body::{Collected, inflated};
+use crate::gateway::exchange::{Answer, Eas, Exchange, is_done};
+use crate::gateway::own::{retry_later, wbxml};
 use crate::gateway::reading::{refuse_body, refuse_malformed};
 use crate::logic::eas::provision::ProvisionRequest;
-use crate::logic::eas::{Request as EasRequest, status};
+use crate::logic::eas::status;
 use crate::logic::policy::Partnership;
 use crate::logic::policy::loops::Pace;
 use crate::logic::policy::provisioning::{self, Context, Fact, Outcome, Reply};
 use crate::logic::policy::signal::Refusal;
-use crate::store::{DeviceChange, Recorded};
+use crate::store::{DeviceChange, Recorded, Seen};
 use crate::telemetry::metrics::PROVISIONS_TOTAL;
 
 impl Exchange {
     /// A Provision of a mailbox without policy: the backend may have one. What the device says of itself is noted.
     pub(crate) async fn pass_provision(self, head: request::Parts, body: Incoming, eas: Eas) -> Answer {
-        let (wire, request) = match self.read_provision(&head, body, &eas.request).await {
+        let (wire, request) = match self.read_provision(&head, body, &eas).await {
             Ok(read) => read,
             Err(answer) => return self.done(*answer),
         };
@@ -41,13 +42,13 @@ impl Exchange {
         &self,
         head: &request::Parts,
         body: Incoming,
-        asked: &EasRequest,
+        eas: &Eas,
     ) -> Result<(Bytes, ProvisionRequest), Box<Answer>> {
         let limits = &self.gateway.config.limits;
-        let wire = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
-            Ok(Collected::Whole(wire)) => wire,
-            Ok(Collected::More(_)) => return Err(Box::new(refuse_body(asked, status::INVALID_WBXML))),
-            Err(_) => return Err(Box::new(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early."))),
+        let asked = &eas.request;
+        let wire = match self.gather(head, body, eas, limits.inspected_body_bytes_max).await? {
+            Collected::Whole(wire) => wire,
+            Collected::More(_) => return Err(Box::new(refuse_body(asked, status::INVALID_WBXML))),
         };
         let body = inflated(&head.headers, &wire, limits.inspected_body_bytes_max);
         let Some(body) = body else { return Err(Box::new(refuse_body(asked, status::INVALID_WBXML))) };
@@ -69,7 +70,7 @@ impl Gate {
         let found = self.find(who);
         if !found.is_to_be_erased() {
             let device = (who.mailbox, &who.request.device_id);
-            if let pace @ Pace::Slow { .. } = self.loops.step(device, now, |steps| steps.provisions(now)) {
+            if let pace @ Pace::Slow { .. } = self.loops.step(device, self.steady(), |steps| steps.provisions(self.steady())) {
                 return self.tell(who, Refusal::NotProvisioned, pace);
             }
         }
@@ -86,8 +87,11 @@ impl Gate {
         // It was taken back a moment ago, and without it the credentials count.
         let Some(outcome) = outcome else { return retry_later(StatusCode::SERVICE_UNAVAILABLE, 30) };
         let mut changes = if with_credentials { beginning(who, &found) } else { Vec::new() };
-        changes.extend(DeviceChange::of_provision(&outcome, request.device_information.as_ref(), with_credentials));
+        changes.extend(DeviceChange::of_provision(&outcome, request.device_information.as_ref(), with_credentials, who.from));
         let recorded = self.store.record(who.mailbox, &who.request.device_id, &who.request.device_type, changes).await;
+        if with_credentials {
+            self.store.note(who.mailbox, &who.request.device_id, &who.attempt(), Seen::Attempt);
+        }
         say(who, &outcome, recorded);
         match outcome.reply {
             Reply::Answer(answer) => wbxml(answer.encode()),

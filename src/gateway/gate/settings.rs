@@ -7,8 +7,9 @@ use hyper::body::Incoming;
 
 use super::{Gate, Who};
 use crate::gateway::backend::BackendBody;
-use crate::gateway::body::{Collected, Peeked, collect, full, inflated, peek};
-use crate::gateway::exchange::{Answer, Eas, Exchange, is_done, plain, retry_later, wbxml};
+use crate::gateway::body::{Collected, Peeked, full, inflated, peek};
+use crate::gateway::exchange::{Answer, Eas, Exchange, is_done};
+use crate::gateway::own::{plain, retry_later, wbxml};
 use crate::gateway::reading::refuse_body;
 use crate::logic::eas::settings::{SettingsAnswer, SettingsRequest};
 use crate::logic::eas::status;
@@ -19,11 +20,11 @@ impl Exchange {
     /// A Settings that the gate lets pass.
     pub(crate) async fn settings(self, mut head: request::Parts, body: Incoming, eas: Eas) -> Answer {
         let limits = &self.gateway.config.limits;
-        let wire = match collect(body, limits.inspected_body_bytes_max + 1, limits.body_idle).await {
+        let wire = match self.gather(&head, body, &eas, limits.inspected_body_bytes_max).await {
             Ok(Collected::Whole(body)) => body,
             // It could not be seen whether a password is in it.
             Ok(Collected::More(_)) => return self.done(refuse_body(&eas.request, status::INVALID_WBXML)),
-            Err(_) => return self.done(plain(StatusCode::REQUEST_TIMEOUT, "The request body ended early.")),
+            Err(answer) => return self.done(*answer),
         };
         let Some(body) = inflated(&head.headers, &wire, limits.inspected_body_bytes_max) else {
             return self.done(refuse_body(&eas.request, status::INVALID_WBXML));

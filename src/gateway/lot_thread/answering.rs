@@ -7,7 +7,7 @@ use std::time::Duration;
 use mio::Interest;
 
 use super::{LotThread, token};
-use crate::gateway::parked::{Extra, Peer};
+use crate::gateway::parked::Peer;
 use crate::logic::answer::{write_answer, write_sync_answer};
 use crate::logic::hold::{Moment, Outcome, SlotKey};
 
@@ -40,8 +40,10 @@ impl LotThread {
         };
         let peer = parked.peer;
         let is_whole = written == scratch.sealed.len();
-        // Recipe and password are of no use any more.
-        parked.extra = (!is_whole).then(|| Box::new(Extra { unsent: scratch.sealed[written..].to_vec(), ..Extra::default() }));
+        parked.forget_request();
+        if !is_whole {
+            parked.extra.get_or_insert_default().unsent = scratch.sealed[written..].to_vec();
+        }
         self.count_answer((peer, is_sync), outcome, cause, held);
         if is_whole { self.after_answer(slot) } else { self.watch_writable(slot) }
     }
@@ -95,7 +97,7 @@ impl LotThread {
                 Err(_) => return self.hung_up(slot),
             }
             if extra.unsent.is_empty() {
-                parked.extra = None;
+                parked.forget_request();
                 return self.after_answer(slot);
             }
         }

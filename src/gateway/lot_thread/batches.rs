@@ -10,9 +10,7 @@ use std::time::Duration;
 use crate::config::limits::WAKING_BATCHES_MAX;
 use crate::gateway::lots::Batch;
 use crate::logic::hold::Moment;
-
-/// What may be made up for after a pause.
-const BURST: Duration = Duration::from_millis(100);
+use crate::logic::spacing::Spacing;
 
 /// Batches of changes, and when the next device may be woken.
 #[derive(Default)]
@@ -20,7 +18,7 @@ pub(super) struct Batches {
     batches: VecDeque<Batch>,
     /// Between two wakes; `None`: no pace.
     gap: Option<Duration>,
-    next: Moment,
+    spacing: Spacing,
 }
 
 impl Batches {
@@ -47,7 +45,7 @@ impl Batches {
 
     /// Whether a change may be worked off now.
     pub(super) fn may_step(&self, now: Moment) -> bool {
-        !self.batches.is_empty() && (self.gap.is_none() || self.next <= now)
+        !self.batches.is_empty() && (self.gap.is_none() || self.spacing.is_free(now))
     }
 
     /// The batch whose turn it is; it is to be put back if it has more.
@@ -66,12 +64,12 @@ impl Batches {
     /// So many devices were woken. `jitter`: any byte; processes that began together drift apart.
     pub(super) fn woke(&mut self, count: usize, jitter: u8, now: Moment) {
         if let Some(gap) = self.gap.filter(|_| count > 0) {
-            self.next = self.next.max(now - BURST) + gap * count as u32 * (768 + 2 * u32::from(jitter)) / 1_024;
+            self.spacing.spend(now, gap * count as u32 * (768 + 2 * u32::from(jitter)) / 1_024);
         }
     }
 
     /// When a change may be worked off; `None`: there is none, or it does not wait for its time.
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
-        self.gap.filter(|_| !self.batches.is_empty()).map(|_| self.next)
+        self.gap.filter(|_| !self.batches.is_empty()).map(|_| self.spacing.next())
     }
 }

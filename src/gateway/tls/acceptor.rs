@@ -22,6 +22,8 @@ use crate::config::Tls;
 /// Shakes hands with devices, with certificates that can be replaced while running.
 pub struct Acceptor {
     config: ArcSwap<ServerConfig>,
+    /// For who is no device: no certificate is asked for, and no session of one is valid for the other.
+    inside: ArcSwap<ServerConfig>,
     loaded: Mutex<Loaded>,
 }
 
@@ -32,7 +34,7 @@ struct Loaded {
     /// Where the certificates come from; `None` when they were given as text.
     places: Option<Tls>,
     files: Fingerprint,
-    client_ca: Fingerprint,
+    client_ca: (Fingerprint, bool),
     /// Outlives a new certificate, so that devices can resume their sessions.
     ticketer: Arc<dyn ProducesTickets>,
 }
@@ -100,7 +102,7 @@ impl Acceptor {
             return Ok(Prepared(None));
         }
         let material = Material::read(places)?;
-        material.server_config(new_ticketer()?)?;
+        material.server_config(new_ticketer()?, true)?;
         Ok(Prepared(Some((places.clone(), material))))
     }
 
@@ -111,11 +113,12 @@ impl Acceptor {
         let client_ca = material.client_ca_fingerprint();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.places = Some(places);
-        if fingerprint == loaded.files {
+        if fingerprint == loaded.files && client_ca == loaded.client_ca {
             return Ok(false);
         }
         let ticketer = if client_ca == loaded.client_ca { Arc::clone(&loaded.ticketer) } else { new_ticketer()? };
-        let config = material.server_config(Arc::clone(&ticketer))?;
+        let config = material.server_config(Arc::clone(&ticketer), true)?;
+        self.inside.store(Arc::new(material.server_config(new_ticketer()?, false)?));
         self.config.store(Arc::new(config));
         (loaded.files, loaded.client_ca, loaded.ticketer) = (fingerprint, client_ca, ticketer);
         Ok(true)
@@ -127,7 +130,24 @@ impl Acceptor {
     ///
     /// # Errors
     /// See [`AcceptError`]; the socket is closed then.
-    pub async fn accept(&self, mut stream: TcpStream, mut early: Vec<u8>) -> Result<Accepted, AcceptError> {
+    pub async fn accept(&self, stream: TcpStream, early: Vec<u8>) -> Result<Accepted, AcceptError> {
+        self.accept_with(&self.config, stream, early).await
+    }
+
+    /// The same for the internal address, where nobody has a device's certificate.
+    ///
+    /// # Errors
+    /// As [`Acceptor::accept`].
+    pub async fn accept_inside(&self, stream: TcpStream) -> Result<Accepted, AcceptError> {
+        self.accept_with(&self.inside, stream, Vec::new()).await
+    }
+
+    async fn accept_with(
+        &self,
+        config: &ArcSwap<ServerConfig>,
+        mut stream: TcpStream,
+        mut early: Vec<u8>,
+    ) -> Result<Accepted, AcceptError> {
         if early.is_empty() {
             early.reserve(HANDSHAKE_READ_BYTES);
             if stream.read_buf(&mut early).await.map_err(AcceptError::Io)? == 0 {
@@ -135,7 +155,7 @@ impl Acceptor {
             }
         }
         // On the heap, and gone with the handshake: the caller's task keeps its size for as long as it lives.
-        let mut handshake = Box::new(Handshake::new(&self.config.load(), early).map_err(AcceptError::Handshake)?);
+        let mut handshake = Box::new(Handshake::new(&config.load(), early).map_err(AcceptError::Handshake)?);
         let mut is_first = true;
         loop {
             if is_first && looks_like_http(&handshake.incoming) {
@@ -181,9 +201,10 @@ impl Acceptor {
 
     fn from_material(material: &Material, places: Option<Tls>) -> Result<Self, CertificateError> {
         let ticketer = new_ticketer()?;
-        let config = material.server_config(Arc::clone(&ticketer))?;
+        let config = material.server_config(Arc::clone(&ticketer), true)?;
+        let inside = material.server_config(new_ticketer()?, false)?;
         let loaded = Loaded { places, files: material.fingerprint(), client_ca: material.client_ca_fingerprint(), ticketer };
-        Ok(Acceptor { config: ArcSwap::from_pointee(config), loaded: Mutex::new(loaded) })
+        Ok(Acceptor { config: ArcSwap::from_pointee(config), inside: ArcSwap::from_pointee(inside), loaded: Mutex::new(loaded) })
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) struct Material {
     /// Chain and key, each with its file name for messages.
     pairs: Vec<(Named, Named)>,
     client_ca: Option<Named>,
+    client_required: bool,
 }
 
 struct Named {
@@ -53,24 +54,25 @@ impl Material {
             .iter()
             .map(|(chain, key)| Ok((Named::read(chain)?, Named::read(key)?)))
             .collect::<Result<_, CertificateError>>()?;
-        Ok(Material { pairs, client_ca: tls.client_ca.as_deref().map(Named::read).transpose()? })
+        Ok(Material { pairs, client_ca: tls.client_ca.as_deref().map(Named::read).transpose()?, client_required: tls.client_required })
     }
 
     pub(super) fn from_pem(chain: &str, key: &str) -> Self {
         let named = |file: &str, pem: &str| Named { file: file.into(), pem: pem.as_bytes().to_vec().into() };
-        Material { pairs: vec![(named("certificate", chain), named("private key", key))], client_ca: None }
+        Material { pairs: vec![(named("certificate", chain), named("private key", key))], client_ca: None, client_required: false }
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
         fingerprint(self.pairs.iter().flat_map(|(chain, key)| [chain, key]).chain(&self.client_ca))
     }
 
-    /// Of the CA alone: sessions that rest on another CA must not be resumed.
-    pub(super) fn client_ca_fingerprint(&self) -> Fingerprint {
-        fingerprint(&self.client_ca)
+    /// Of what is asked of devices: sessions that rest on another CA, or on no certificate, must not be resumed.
+    pub(super) fn client_ca_fingerprint(&self) -> (Fingerprint, bool) {
+        (fingerprint(&self.client_ca), self.client_required)
     }
 
-    pub(super) fn server_config(&self, ticketer: Arc<dyn ProducesTickets>) -> Result<ServerConfig, CertificateError> {
+    /// `asks_devices`: for their certificates, where there is a CA for them.
+    pub(super) fn server_config(&self, ticketer: Arc<dyn ProducesTickets>, asks_devices: bool) -> Result<ServerConfig, CertificateError> {
         let provider = Arc::new(provider());
         let mut certificates = Vec::with_capacity(self.pairs.len());
         for (chain, key) in &self.pairs {
@@ -79,15 +81,14 @@ impl Material {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("the provider serves both versions");
-        let builder = match &self.client_ca {
+        let builder = match self.client_ca.as_ref().filter(|_| asks_devices) {
             None => builder.with_no_client_auth(),
-            // Asked for, not insisted on: a device without one may still bring a password.
-            Some(ca) => builder.with_client_cert_verifier(
-                WebPkiClientVerifier::builder_with_provider(Arc::new(ca.roots()?), provider)
-                    .allow_unauthenticated()
-                    .build()
-                    .map_err(|error| ca.error(error))?,
-            ),
+            Some(ca) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(ca.roots()?), provider);
+                // Asked for, not insisted on: a device without one may still bring a password.
+                let verifier = if self.client_required { verifier } else { verifier.allow_unauthenticated() };
+                builder.with_client_cert_verifier(verifier.build().map_err(|error| ca.error(error))?)
+            }
         };
         let mut config = builder.with_cert_resolver(Arc::new(ByServerName(certificates)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

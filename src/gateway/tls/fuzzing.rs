@@ -36,6 +36,33 @@ pub fn open(data: &[u8]) {
     assert!(sealed.starts_with(&plaintext), "only what was sealed as data comes out");
 }
 
+/// Seals data and opens it, whole and with one change on its way: byte 0 chooses the suite, bytes 1 and 2 the place of the change,
+/// byte 3 the change, byte 4 how often keys were used before; the rest is data.
+///
+/// # Panics
+/// When what was sealed does not come out as it went in, or anything of a changed record does.
+pub fn open_changed(data: &[u8]) {
+    let [suite, high, low, change, used, data @ ..] = data else { return };
+    let suite = Suite::ALL[usize::from(*suite) % Suite::ALL.len()];
+    // One record: of several, those before the change would open.
+    let data = &data[..data.len().min(FRAGMENT_BYTES_MAX)];
+    let sequence = u32::from(*used) << 15;
+    let keys = |is_device| Wire::Tls(Keys::known(suite, is_device, sequence));
+    let mut sealed = Vec::new();
+    keys(true).seal(data, &mut sealed).expect("there are records left");
+    let mut received = Received::default();
+    let opened = keys(false).receive(&mut received, &sealed);
+    assert!(opened.is_ok() && received.plaintext() == data, "what is sealed opens: {opened:?}");
+    let place = usize::from(u16::from_be_bytes([*high, *low]));
+    let Some(byte) = sealed.get_mut(place) else { return };
+    *byte ^= change.max(&1);
+    let mut received = Received::default();
+    let opened = keys(false).receive(&mut received, &sealed);
+    // A length that grew makes it a part of a record; everything else is an error.
+    let is_waiting = matches!(opened, Ok(Incoming::Nothing)) && (3..5).contains(&place);
+    assert!(received.plaintext().is_empty() && (opened.is_err() || is_waiting), "changed at {place}, and opened: {opened:?}");
+}
+
 /// Reads `rest` as contents (kind, length as a 16-bit number, bytes); gives their records and the data in them.
 fn seal_contents(suite: Suite, mut rest: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut keys = Keys::known(suite, true, 0);

@@ -178,7 +178,7 @@ fn rustls_sees_nothing_behind_finished() {
 fn configurations() -> (ServerConfig, Arc<ClientConfig>) {
     let made = rcgen::generate_simple_self_signed(["cas.example.org".to_owned()]).expect("certificate");
     let material = Material::from_pem(&made.cert.pem(), &made.signing_key.serialize_pem());
-    let server = material.server_config(Ticketer::new().expect("ticketer")).expect("configuration");
+    let server = material.server_config(Ticketer::new().expect("ticketer"), true).expect("configuration");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(made.cert.pem().as_bytes()).expect("PEM")).expect("root");
     let client = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
@@ -199,6 +199,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_never_data(data in prop::collection::vec(any::<u8>(), 0..2_000)) {
         fuzzing::open(&data);
+        fuzzing::open_changed(&data);
     }
 
     /// Contents that authenticate: every kind, well or badly formed.

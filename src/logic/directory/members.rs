@@ -10,8 +10,8 @@ use crate::logic::eas::{Mailbox, Naming};
 pub struct GroupEntry {
     /// Its entry.
     pub dn: Dn,
-    /// What it is to be called.
-    pub name: String,
+    /// What it is to be called; `None`: it cannot be a group here, but its members are members of the groups around it.
+    pub name: Option<String>,
     /// Who is in it.
     pub members: Vec<Member>,
 }
@@ -73,7 +73,7 @@ pub fn wanted(groups: &[GroupEntry]) -> HashSet<&Dn> {
 pub fn resolve(groups: &[GroupEntry], people: &HashMap<Dn, Vec<Mailbox>>, memberships_max: usize) -> Result<Resolved, TooMany> {
     let by_dn: HashMap<&Dn, &GroupEntry> = groups.iter().map(|group| (&group.dn, group)).collect();
     let (mut resolved, mut left, mut strangers) = (Vec::with_capacity(groups.len()), memberships_max, HashSet::new());
-    for group in groups {
+    for (group, name) in groups.iter().filter_map(|group| Some((group, group.name.as_ref()?))) {
         let (mut mailboxes, mut seen, mut open) = (BTreeSet::new(), HashSet::from([&group.dn]), vec![group]);
         while let Some(inner) = open.pop() {
             for member in &inner.members {
@@ -96,7 +96,7 @@ pub fn resolve(groups: &[GroupEntry], people: &HashMap<Dn, Vec<Mailbox>>, member
             }
         }
         left -= mailboxes.len();
-        resolved.push(Group { name: group.name.clone(), mailboxes });
+        resolved.push(Group { name: name.clone(), mailboxes });
     }
     resolved.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Resolved { groups: resolved, strangers: strangers.len() })
@@ -117,7 +117,7 @@ mod tests {
     fn group(name: &str, members: &[&str]) -> GroupEntry {
         let naming = Naming { default_domain: Some("example.org".into()), ..Naming::default() };
         let members = members.iter().filter_map(|value| member(value, &naming)).collect();
-        GroupEntry { dn: dn(&format!("cn={name},dc=x")), name: name.into(), members }
+        GroupEntry { dn: dn(&format!("cn={name},dc=x")), name: Some(name.into()), members }
     }
 
     fn people(names: &[&str]) -> HashMap<Dn, Vec<Mailbox>> {
@@ -139,6 +139,15 @@ mod tests {
         );
         assert_eq!(resolved.strangers, 1);
         assert_eq!(wanted(&groups).len(), 3);
+    }
+
+    #[test]
+    fn a_group_without_a_name_of_its_own_still_brings_its_members() {
+        let nameless = GroupEntry { name: None, ..group("sales", &["uid=ben,dc=x"]) };
+        let groups = [group("all", &["uid=anna,dc=x", "cn=sales,dc=x"]), nameless];
+        let resolved = resolve(&groups, &people(&["anna", "ben"]), 10).expect("few");
+        assert_eq!(resolved.groups.iter().map(names).collect::<Vec<_>>(), [["anna@example.org", "ben@example.org"]]);
+        assert_eq!(resolved.strangers, 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::folder_sync::{FolderSyncAnswer, FolderSyncRequest};
 use super::provision::{ProvisionAnswer, ProvisionRequest};
 use super::settings::{SettingsAnswer, SettingsRequest};
 use super::sync::{SyncAnswer, SyncRequest, without_wait};
-use super::{PingAnswer, PingRequest, Request, root_command};
+use super::{DeviceId, DeviceType, PingAnswer, PingRequest, Request, root_command};
 use crate::logic::wbxml::{Event, Limits, Reader, WbxmlError, copy, to_xml};
 
 /// Promises of the WBXML reader and of all body parsers: no panic; the cut of the input does not matter; a copy is final; what
@@ -28,14 +28,16 @@ pub fn wbxml_reader(bytes: &[u8]) {
     bodies(bytes);
 }
 
-/// Promises of the query parser: no panic; a device id is printable and short.
+/// Promises of the query parser: no panic; a device id is printable and short; what is stored of a device is read again as it was.
 pub fn query(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (query, header) = text.split_once('\n').unwrap_or((text, "14.1"));
     if let Ok(request) = Request::parse(query, Some(header), Some(header)) {
-        let id = request.device_id.as_str();
-        assert!(!id.is_empty() && id.len() <= 510 && id.bytes().all(|byte| matches!(byte, 0x20..=0x7E)), "{id:?}");
-        assert!(!request.device_type.as_str().contains(char::is_control));
+        let (id, kind) = (request.device_id.as_str(), request.device_type.as_str());
+        assert!(!id.is_empty() && id.len() <= 255 && id.bytes().all(|byte| matches!(byte, 0x20..=0x7E)), "{id:?}");
+        assert!(!kind.contains(char::is_control));
+        assert_eq!(DeviceId::new(id.as_bytes()).as_ref(), Ok(&request.device_id));
+        assert_eq!(DeviceType::new(kind.as_bytes()).as_ref(), Ok(&request.device_type));
     }
 }
 

@@ -44,10 +44,11 @@ impl DeviceId {
     /// From the bytes of either query form, percent-decoded.
     ///
     /// # Errors
-    /// Empty, or longer than a base64 query could carry.
+    /// Empty, or longer than a base64 query could carry; as hex too, or what is stored could not be read again.
     pub fn new(bytes: &[u8]) -> Result<Self, IdError> {
-        check_length(bytes.len(), DEVICE_ID_BYTES_MAX)?;
         let is_printable = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7E));
+        let length = if is_printable { bytes.len() } else { 2 * bytes.len() };
+        check_length(length, DEVICE_ID_BYTES_MAX)?;
         let key = if is_printable {
             bytes.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()
         } else {
@@ -74,12 +75,14 @@ impl DeviceType {
     /// From the bytes of either query form, percent-decoded.
     ///
     /// # Errors
-    /// Empty, or longer than a base64 query could carry.
+    /// Empty, or longer than a base64 query could carry; with what is replaced too, or what is stored could not be read again.
     pub fn new(bytes: &[u8]) -> Result<Self, IdError> {
         check_length(bytes.len(), DEVICE_ID_BYTES_MAX)?;
         let text = String::from_utf8_lossy(bytes);
         let printable = text.chars().map(|character| if character.is_control() { char::REPLACEMENT_CHARACTER } else { character });
-        Ok(DeviceType(printable.collect()))
+        let printable: String = printable.collect();
+        check_length(printable.len(), DEVICE_ID_BYTES_MAX)?;
+        Ok(DeviceType(printable.into()))
     }
 
     /// The text.
@@ -175,6 +178,21 @@ mod tests {
         assert_eq!(FolderId::new(""), Err(IdError::Empty));
         assert_eq!(FolderId::new(&"5".repeat(256)), Err(IdError::TooLong(255)));
         assert_eq!(FolderId::new(&"5".repeat(255)).map(|id| id.as_str().len()), Ok(255));
+    }
+
+    /// The store reads them again, and does not open if it cannot.
+    #[test]
+    fn whatever_a_device_calls_itself_is_read_again_as_it_is_written() {
+        for bytes in [vec![0xFF; 127], vec![0x01; 85], vec![b'A'; 255], "\u{85}a\u{FFFD}".repeat(30).into_bytes()] {
+            if let Ok(id) = DeviceId::new(&bytes) {
+                assert_eq!(DeviceId::new(id.as_str().as_bytes()), Ok(id), "{bytes:02x?}");
+            }
+            if let Ok(kind) = DeviceType::new(&bytes) {
+                assert_eq!(DeviceType::new(kind.as_str().as_bytes()), Ok(kind), "{bytes:02x?}");
+            }
+        }
+        assert_eq!(DeviceId::new(&[0xFF; 128]), Err(IdError::TooLong(255)), "256 digits");
+        assert_eq!(DeviceType::new(&[0xFF; 86]), Err(IdError::TooLong(255)), "258 bytes of replacements");
     }
 
     #[test]

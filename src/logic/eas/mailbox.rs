@@ -45,12 +45,16 @@ impl Mailbox {
     /// From a name without a Windows domain; see [`Naming::mailbox`].
     pub fn normalise(user: &str, default_domain: Option<&str>, lowercase: bool) -> Option<Self> {
         // Dots and spaces in any order, so that what is left is the same when it is read again.
-        let user = user.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace());
+        let user = without_end(user.trim_start());
         let (local, domain) = match user.rsplit_once('@') {
             Some((local, domain)) => (local, Some(domain)),
-            None => (user, default_domain),
+            // A Windows domain is what a device writes in front: `.` is its own computer.
+            None => (user, default_domain.map(without_end)),
         };
-        if local.is_empty() || domain == Some("") || has_control(user) {
+        if local.is_empty()
+            || has_control(user)
+            || domain.is_some_and(|domain| domain.is_empty() || domain.contains('@') || has_control(domain))
+        {
             return None;
         }
         // Once for every notification: one allocation, of the right size.
@@ -72,6 +76,10 @@ impl Mailbox {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn without_end(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
 }
 
 fn has_control(user: &str) -> bool {
@@ -117,6 +125,18 @@ mod tests {
             assert_eq!(name(user).as_deref(), Some(mailbox), "{user}");
         }
         assert_eq!(name("\\hew"), None, "an empty domain names nobody");
+    }
+
+    /// The store reads names without a rule, and takes one that comes out otherwise for damage.
+    #[test]
+    fn a_name_made_of_any_windows_domain_is_the_same_when_it_is_read_again() {
+        let naming = naming(Some("example.org"), &[("example", "example.org")]);
+        for user in ["other.\\hew", "other . \\hew", ".\\hew", "o\u{1}\\hew", "a@b.\\hew", "EXAMPLE.\\hew", "\u{a0}.\\hew"] {
+            let Some(mailbox) = naming.mailbox(user) else { continue };
+            assert_eq!(Mailbox::normalise(mailbox.as_str(), None, false), Some(mailbox), "{user:?}");
+        }
+        assert_eq!(naming.mailbox("other.\\hew").map(|mailbox| mailbox.to_string()).as_deref(), Some("hew@other"));
+        assert_eq!((naming.mailbox(".\\hew"), naming.mailbox("o\u{1}\\hew")), (None, None));
     }
 
     #[test]

@@ -25,3 +25,15 @@ pub enum Scope {
     /// A folder was created, deleted or renamed: the folder list itself is out of date.
     Hierarchy,
 }
+
+impl Scope {
+    /// How much, without the name of a folder: those are people's own.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Scope::Mailbox => "mailbox",
+            Scope::Class(_) => "class",
+            Scope::FolderName(_) | Scope::FolderId(_) => "folder",
+            Scope::Hierarchy => "folder_list",
+        }
+    }
+}

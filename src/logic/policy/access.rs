@@ -257,6 +257,15 @@ impl<'a> Traits<'a> {
 }
 
 impl Access {
+    /// As in commands and answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Access::Allow => "allow",
+            Access::Block => "block",
+            Access::Quarantine => "quarantine",
+        }
+    }
+
     /// What the device may do then.
     pub fn state(self) -> AccessState {
         match self {

@@ -127,6 +127,9 @@ impl Assigned {
         users.extend(self.lists.iter().filter(|list| named(list)).map(|list| format!("list {}", list.name)));
         users.extend(self.groups.iter().filter(|group| named(group)).map(|group| format!("group {}", group.name)));
         users.extend(self.domains.iter().filter(|(_, name)| *name == policy).map(|(domain, _)| format!("domain {domain}")));
+        if self.default.as_ref() == Some(policy) {
+            users.push("all mailboxes without another: it is the default".into());
+        }
         users
     }
 }

@@ -149,9 +149,10 @@ impl Partnership {
         self.wipe.as_ref().is_some_and(Wipe::stands)
     }
 
-    /// IsRemoteWipeSupported: a device that provisions can be told.
+    /// IsRemoteWipeSupported: a device that provisions can be told, and so can one that was.
     pub fn is_remote_wipe_supported(&self) -> bool {
-        self.provisioning.applied.is_some() || self.provisioning.offer.is_some()
+        let was_told = self.wipe.as_ref().is_some_and(|wipe| wipe.sent_at.is_some());
+        self.provisioning.applied.is_some() || self.provisioning.offer.is_some() || was_told
     }
 
     /// What access rules look at.

@@ -127,11 +127,22 @@ impl fmt::Display for Kind {
 }
 
 impl Unit {
+    /// What may stand behind a number of it.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Unit::Count => "",
+            Unit::Seconds => "s",
+            Unit::Days => "d",
+            Unit::Bytes => "B",
+            Unit::Kilobytes => "KB",
+        }
+    }
+
     /// What it counts, and the unit with the other ways to write it.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Unit::Count => ("a whole number", ""),
-            Unit::Seconds => ("a time", " seconds (also 15m, 1h, 00:15:00)"),
+            Unit::Seconds => ("a time", " seconds (also 15m, 24h, 00:15:00, 1.00:00:00)"),
             Unit::Days => ("a time", " days (also 90d, 90.00:00:00)"),
             Unit::Bytes => ("a size", " bytes (also 512KB, 10MB)"),
             Unit::Kilobytes => ("a size", " kilobytes (also 10MB)"),

@@ -102,6 +102,8 @@ fn recorded(head: &Parts, body: &Bytes) -> Recorded {
 enum Wanted {
     Options,
     Autodiscover,
+    /// A file of a webmail beside it: so many bytes, for anybody.
+    File(u64),
     Command(Box<EasRequest>),
     Refused(u16),
 }
@@ -110,6 +112,10 @@ fn wanted(head: &Parts) -> Wanted {
     let path = head.uri.path();
     if path.eq_ignore_ascii_case("/autodiscover/autodiscover.xml") {
         return Wanted::Autodiscover;
+    }
+    if let Some(bytes) = path.strip_prefix("/webmail/").and_then(|bytes| bytes.parse().ok()).filter(|bytes| *bytes <= small::FILE_BYTES_MAX)
+    {
+        return Wanted::File(bytes);
     }
     if !path.trim_end_matches('/').eq_ignore_ascii_case(PATH) {
         return Wanted::Refused(404);
@@ -131,6 +137,7 @@ fn wanted(head: &Parts) -> Wanted {
 async fn answer(shared: &Arc<Shared>, head: &Parts, wanted: Wanted, body: Bytes) -> Response<Body> {
     let _worker = match &wanted {
         Wanted::Refused(status) => return respond(shared, Answer::status(*status)),
+        Wanted::File(bytes) => return respond(shared, Answer::zeros(*bytes)),
         // Short, but a worker must be there to do it.
         Wanted::Options | Wanted::Autodiscover => match shared.workers.take().await {
             Ok(permit) => Some(permit),
@@ -155,6 +162,7 @@ async fn answer(shared: &Arc<Shared>, head: &Parts, wanted: Wanted, body: Bytes)
             respond(shared, small::autodiscover(&user, &format!("{scheme}://{host}{PATH}")))
         }
         Wanted::Refused(status) => respond(shared, Answer::status(status)),
+        Wanted::File(bytes) => respond(shared, Answer::zeros(bytes)),
         Wanted::Command(request) => {
             let answer = work(shared.clone(), user, *request, body).await;
             respond(shared, answer)

@@ -85,11 +85,14 @@ pub(super) fn send_mail(who: &Who, command: Command, body: &[u8]) -> Answer {
     if body.is_empty() { Answer::status(400) } else { Answer::empty() }
 }
 
+/// Attachments and files have at most so many.
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 30;
+
 /// GetAttachment: the name says how many bytes it has (`<anything>:<bytes>`), up to a gigabyte.
 pub(super) fn attachment(name: Option<&str>) -> Answer {
     let bytes = name.and_then(|name| name.rsplit(':').next()?.parse::<u64>().ok());
     match bytes {
-        Some(bytes) if bytes <= 1 << 30 => Answer::zeros(bytes),
+        Some(bytes) if bytes <= FILE_BYTES_MAX => Answer::zeros(bytes),
         _ => Answer::status(500),
     }
 }

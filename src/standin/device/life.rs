@@ -248,8 +248,7 @@ impl Life {
             self.needs = Needs::Nothing;
         }
         while let Some(folder) = self.due.last().cloned() {
-            let began = Instant::now();
-            let answer = self.device.sync_all(&folder).await?;
+            let (answer, began) = self.device.come_in_step(&folder).await?;
             self.due.pop();
             self.fetched(&answer, began, observer);
         }

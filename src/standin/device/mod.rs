@@ -20,7 +20,7 @@ mod waiting;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -281,10 +281,19 @@ impl Device {
     /// # Errors
     /// See [`DeviceError`]; Statuses other than 1 too, except for one 3.
     pub async fn sync_all(&mut self, folder: &FolderId) -> Result<SyncAnswer, DeviceError> {
+        self.come_in_step(folder).await.map(|(answer, _)| answer)
+    }
+
+    /// As [`Device::sync_all`], and when the last exchange began: the others prove nothing about what changed after them.
+    ///
+    /// # Errors
+    /// See [`DeviceError`].
+    pub async fn come_in_step(&mut self, folder: &FolderId) -> Result<(SyncAnswer, Instant), DeviceError> {
         let mut all = SyncAnswer::default();
         let mut key_errors = 0;
         loop {
             let was_first = self.folders.iter().any(|known| known.id == *folder && &*known.key == "0");
+            let began = Instant::now();
             let answer = self.sync(folder, &SyncWish::default()).await?;
             match answer.status {
                 1 => {}
@@ -298,7 +307,7 @@ impl Device {
             all.changed.extend(answer.changed);
             all.deleted.extend(answer.deleted);
             if !was_first && !answer.is_more {
-                return Ok(SyncAnswer { status: 1, folder: answer.folder, key: answer.key, ..all });
+                return Ok((SyncAnswer { status: 1, folder: answer.folder, key: answer.key, ..all }, began));
             }
         }
     }

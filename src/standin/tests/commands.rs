@@ -1,8 +1,11 @@
 //! Everything that is answered at once.
 
+use std::time::Instant;
+
 use super::*;
 use crate::logic::eas::Command;
 use crate::logic::wbxml::{Writer, folder_hierarchy as fh, get_item_estimate as gie, provision, settings};
+use crate::standin::cas::{Fault, FaultRule};
 
 #[tokio::test]
 async fn options_name_versions_and_commands_in_the_manner_of_the_kind() {
@@ -109,6 +112,20 @@ async fn a_bad_key_gets_status_3_and_the_key_before_is_still_good() {
     assert_eq!(device.sync(&inbox, &SyncWish::default()).await.unwrap().status, 3);
     // From 0 on everything comes again.
     assert_eq!(device.sync_all(&inbox).await.unwrap().added.len(), 3);
+}
+
+/// What came between its exchanges was fetched, and is no lost wake.
+#[tokio::test]
+async fn a_device_is_in_step_as_of_the_last_of_its_exchanges() {
+    let cas = cas(Kind::ZPush, |_| {}).await;
+    let mut device = device(&cas);
+    let inbox = in_step(&mut device).await;
+    device.folders.iter_mut().find(|folder| folder.id == inbox).unwrap().key = "no such key".into();
+    cas.set_faults(vec![FaultRule { command: None, times: None, fault: Fault::Delay(Duration::from_millis(100)) }]);
+    let start = Instant::now();
+    // Status 3, key 0, and only then what there is.
+    let (_, began) = device.come_in_step(&inbox).await.unwrap();
+    assert!(began - start >= Duration::from_millis(200), "{:?}", began - start);
 }
 
 #[tokio::test]

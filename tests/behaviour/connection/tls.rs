@@ -58,7 +58,7 @@ async fn a_replaced_certificate_is_shown_to_new_devices_while_a_held_ping_stays_
     };
     let (old, new) = (ThrowAway::new(&["localhost"]).unwrap(), ThrowAway::new(&["localhost"]).unwrap());
     write(&old);
-    let files = Tls { certificates: vec![(chain.clone(), key.clone())], client_ca: None };
+    let files = Tls { certificates: vec![(chain.clone(), key.clone())], client_ca: None, client_required: false };
     let backend = backend().start().await;
     let gateway = gateway().behind(backend.url()).with_acceptor(Acceptor::new(&files).unwrap(), old).start().await;
     let mut phone = device().in_step_at(&gateway).await;
@@ -81,7 +81,7 @@ async fn a_certificate_that_cannot_be_used_leaves_the_old_one_in_place() {
     let old = ThrowAway::new(&["localhost"]).unwrap();
     std::fs::write(&chain, &old.certificate_pem).unwrap();
     std::fs::write(&key, &old.key_pem).unwrap();
-    let files = Tls { certificates: vec![(chain.clone(), key)], client_ca: None };
+    let files = Tls { certificates: vec![(chain.clone(), key)], client_ca: None, client_required: false };
     let backend = backend().start().await;
     let gateway = gateway().behind(backend.url()).with_acceptor(Acceptor::new(&files).unwrap(), old).start().await;
     std::fs::write(&chain, "half a file").unwrap();

@@ -3,4 +3,5 @@
 mod drain;
 mod internal;
 mod limits;
+mod own_answers;
 mod storms;

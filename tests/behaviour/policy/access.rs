@@ -2,7 +2,7 @@
 
 use pushgate::logic::eas::{PingAnswer, Version};
 use pushgate::logic::policy::access::{Access, AccessState, MailboxSettings, Rules};
-use pushgate::store::MailboxEdit;
+use pushgate::store::{MailboxEdit, Removal};
 
 use super::scene::{Administrates, Obedient, Told, anna, commands, mailbox};
 use crate::scene::{Gateway, backend, device, eas, gateway, until};
@@ -59,7 +59,7 @@ async fn a_refused_device_keeps_its_connection() {
         line.send(asks.bytes()[asks.head().len()..].to_vec()).await;
         let answer = line.answer().await;
         assert_eq!((answer.status, answer.header("connection")), (200, None));
-        gateway.store().remove_device(&anna(), &mailbox("hew"), &super::scene::id("Raw1")).await.unwrap();
+        gateway.store().remove_device(&anna(), &mailbox("hew"), &super::scene::id("Raw1"), Removal::default()).await.unwrap();
     }
     assert_eq!(commands(&backend), 0);
 }
@@ -88,8 +88,14 @@ async fn a_mailbox_has_so_many_devices_and_no_more() {
     }
     let mut third = device().named("Phone3").at(&gateway);
     assert_eq!(third.told().await, Told::Status(177));
-    gateway.store().remove_device(&anna(), &mailbox("hew"), &super::scene::id("Phone1")).await.unwrap();
+    assert_eq!(third.told().await, Told::Status(177));
+    let away = gateway.inner().turned_away();
+    let told: Vec<_> = away.iter().map(|device| (&device.mailbox, &device.device_id, device.count)).collect();
+    assert_eq!(told, [(&mailbox("hew"), &super::scene::id("Phone3"), 2)]);
+    gateway.store().remove_device(&anna(), &mailbox("hew"), &super::scene::id("Phone1"), Removal::default()).await.unwrap();
     assert_eq!(third.told().await, Told::Status(1));
+    until("it known", async || gateway.partnership("Phone3").await.is_some()).await;
+    assert_eq!(gateway.inner().turned_away(), [], "it got in");
 }
 
 #[tokio::test]
@@ -113,7 +119,7 @@ async fn a_removed_device_that_syncs_makes_a_new_partnership() {
     let gateway = gateway().behind(backend.url()).start().await;
     let mut phone = device().in_step_at(&gateway).await;
     phone.hold(&gateway).await;
-    gateway.store().remove_device(&anna(), &mailbox("hew"), &super::scene::id("Phone1")).await.unwrap();
+    gateway.store().remove_device(&anna(), &mailbox("hew"), &super::scene::id("Phone1"), Removal::default()).await.unwrap();
     assert_eq!(phone.answer().await, PingAnswer::HierarchyChanged);
     assert_eq!(phone.told().await, Told::Status(1));
     until("it known again", async || gateway.partnership("Phone1").await.is_some()).await;

@@ -4,6 +4,7 @@ use pushgate::logic::eas::settings::{RecoveryPassword, SettingsAnswer, SettingsR
 use pushgate::logic::eas::{Command, PingAnswer, Version};
 use pushgate::logic::policy::wipe::{WipeKind, WipeState};
 use pushgate::standin::device::Provisioned;
+use pushgate::store::AuditFilter;
 
 use super::scene::{Administrates, Obedient, Told, anna, commands, id, mailbox, new_phone};
 use crate::scene::{backend, device, gateway, until};
@@ -58,4 +59,7 @@ async fn a_phone_is_set_up_lost_and_erased() {
     assert_eq!((wipe.state, wipe.requested_by.as_str()), (WipeState::Acknowledged, "anna"));
     assert!(wipe.sent_at >= Some(wipe.requested_at) && wipe.acknowledged_at >= wipe.sent_at);
     assert_eq!(gateway.trail("Phone1").await, ["recovery password show", "wipe order", "wipe sent", "wipe acknowledged"]);
+    let last = gateway.store().audit_trail(AuditFilter::default(), None, 1).await.unwrap().remove(0);
+    assert!(last.detail.contains("without a password"), "{}", last.detail);
+    assert!(last.source.parse::<std::net::IpAddr>().is_ok_and(|from| from.is_loopback()), "who said so: {}", last.source);
 }

@@ -14,7 +14,7 @@ pub const PASSWORD: &[(&str, &str)] = &[("device_password_enabled", "true")];
 
 /// anna, who may do everything.
 pub fn anna() -> By {
-    By { actor: "anna".into(), source: "192.0.2.7".into() }
+    By { actor: "anna".into(), source: "192.0.2.7".into(), token: None }
 }
 
 pub fn mailbox(name: &str) -> Mailbox {
@@ -62,6 +62,8 @@ impl Administrates for Gateway {
     }
 
     async fn orders_wipe(&self, device: &str, kind: WipeKind) {
+        // A device has its answer before its partnership is stored.
+        until("there is a partnership", async || self.partnership(device).await.is_some()).await;
         self.store().order_wipe(&anna(), &mailbox("hew"), &id(device), kind).await.unwrap();
     }
 
@@ -70,7 +72,8 @@ impl Administrates for Gateway {
     }
 
     async fn sets_access(&self, device: &str, access: Option<Access>) {
-        self.store().set_device_access(&anna(), &mailbox("hew"), &id(device), access).await.unwrap();
+        until("there is a partnership", async || self.partnership(device).await.is_some()).await;
+        self.store().set_device_access(&anna(), &mailbox("hew"), &id(device), access, None).await.unwrap();
     }
 
     async fn partnership(&self, device: &str) -> Option<Partnership> {

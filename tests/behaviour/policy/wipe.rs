@@ -5,7 +5,7 @@ use pushgate::logic::policy::wipe::{WipeKind, WipeState};
 use pushgate::standin::device::Provisioned;
 
 use super::scene::{Administrates, Obedient, PASSWORD, Told, anna, commands, id, mailbox, new_phone, settled_phone};
-use crate::scene::{backend, device, gateway};
+use crate::scene::{backend, device, gateway, until};
 
 async fn state(gateway: &crate::scene::Gateway) -> WipeState {
     gateway.partnership("Phone1").await.unwrap().wipe.unwrap().state
@@ -39,6 +39,24 @@ async fn a_device_of_every_version_is_erased_and_nothing_of_it_passes_afterwards
         }
         assert_eq!(commands(&backend), before, "{version}: nothing came through");
     }
+}
+
+/// Whoever looks for a lost phone asks when it was last there.
+#[tokio::test]
+async fn a_device_that_fetches_its_order_was_there() {
+    let backend = backend().start().await;
+    let gateway = gateway().behind(backend.url()).set("store.flush_s", 1).start().await;
+    gateway.has_policy(PASSWORD).await;
+    let mut phone = settled_phone(&gateway, Version::V14_1).await;
+    gateway.orders_wipe("Phone1", WipeKind::Device).await;
+    // Times are whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    assert_eq!(phone.obeys().await, Provisioned::Wipe);
+    until("it seen", async || {
+        let known = gateway.partnership("Phone1").await.unwrap();
+        known.last_attempt_at >= known.wipe.unwrap().sent_at
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -82,6 +82,34 @@ async fn a_device_is_blocked_and_left_to_the_rules_again() {
 }
 
 #[tokio::test]
+async fn of_two_who_read_the_same_the_second_is_told() {
+    let scene = with_device(Version::V14_1).await;
+    let read = scene.request("GET", PATH, "").await;
+    let if_match = format!("If-Match: {}\r\n", read.header("etag").expect("a revision"));
+    assert_eq!(scene.ask("PATCH", PATH, &if_match, "{\"access\":\"block\"}").await.status, 200);
+    let second = scene.ask("PATCH", PATH, &if_match, "{\"access\":\"allow\"}").await;
+    assert!(second.status == 412 && second.problem().contains("Somebody changed it"), "{}", second.body);
+    assert_eq!(scene.ask("DELETE", PATH, &if_match, "").await.status, 412);
+    assert_eq!(scene.ask("PATCH", PATH, "If-Match: 1\r\n", "{\"access\":\"allow\"}").await.status, 412, "no ETag of ours");
+    let device = scene.request("GET", PATH, "").await.json();
+    assert_eq!((&device["access_state"], &device["own_access"]), (&json!("blocked"), &json!("block")));
+    assert_eq!(scene.ask("PATCH", PATH, "If-Match: *\r\n", "{\"access\":\"allow\"}").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_order_to_erase_keeps_a_device_from_being_forgotten_and_says_so() {
+    let scene = with_device(Version::V16_1).await;
+    let wipe = format!("{PATH}/wipe");
+    assert_eq!(scene.ask("POST", &wipe, "", "{\"kind\":\"device\"}").await.status, 200);
+    let weaker = scene.ask("POST", &wipe, "", "{\"kind\":\"account_only\"}").await;
+    assert!(weaker.status == 409 && weaker.problem().contains("ordered by token file"), "{}", weaker.body);
+    let refused = scene.ask("DELETE", PATH, "", "").await;
+    assert!(refused.status == 409 && refused.problem().contains("would be forgotten"), "{}", refused.body);
+    assert_eq!(scene.ask("DELETE", &format!("{PATH}?forget_wipe=perhaps"), "", "").await.status, 400);
+    assert_eq!(scene.ask("DELETE", &format!("{PATH}?forget_wipe=true"), "", "").await.status, 204);
+}
+
+#[tokio::test]
 async fn a_removed_device_is_gone() {
     let scene = with_device(Version::V14_1).await;
     assert_eq!(scene.ask("DELETE", PATH, "", "").await.status, 204);

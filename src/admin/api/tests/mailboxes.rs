@@ -122,9 +122,23 @@ async fn groups_and_domains_are_read_changed_and_removed() {
     assert_eq!(scene.ask("PUT", "/v1/domains/hew@example.org", "", "{\"policy\":\"Strict\"}").await.status, 422);
     assert_eq!(scene.ask("PUT", "/v1/domains/EXAMPLE.org", "", "{\"policy\":\"Strict\"}").await.status, 200);
     let domains = scene.request("GET", "/v1/domains", "").await.json();
-    assert_eq!(domains["items"], json!([{ "domain": "example.org", "policy": "Strict" }]));
+    let revision = domains["items"][0]["revision"].as_u64().expect("a number");
+    assert_eq!(domains["items"], json!([{ "domain": "example.org", "policy": "Strict", "revision": revision }]));
+    for stale in [0, revision + 7] {
+        let answer = scene.ask("PUT", "/v1/domains/example.org", &at(stale), "{\"policy\":\"Strict\"}").await;
+        assert_eq!((answer.status, answer.header("etag")), (412, Some(format!("\"{revision}\"").as_str())));
+        assert_eq!(scene.ask("DELETE", "/v1/domains/example.org", &at(stale), "").await.status, 412);
+    }
+    let changed = scene.ask("PUT", "/v1/domains/example.org", &at(revision), "{\"policy\":\"Strict\"}").await;
+    let next = format!("\"{}\"", revision + 1);
+    assert_eq!((changed.status, changed.header("etag")), (200, Some(next.as_str())));
+    assert_eq!(scene.request("GET", "/v1/domains/Example.org", "").await.header("etag"), Some(next.as_str()));
+    assert_eq!(scene.request("GET", "/v1/domains/example.com", "").await.status, 404);
     assert_eq!(scene.ask("DELETE", "/v1/domains/example.org", "", "").await.status, 204);
     assert_eq!(scene.ask("DELETE", "/v1/domains/example.org", "", "").await.status, 404);
+    // Whoever read the one that was removed does not overwrite what somebody made since.
+    assert_eq!(scene.ask("PUT", "/v1/domains/example.org", "", "{\"policy\":\"Strict\"}").await.status, 200);
+    assert_eq!(scene.ask("PUT", "/v1/domains/example.org", &at(revision), "{\"policy\":\"Strict\"}").await.status, 412);
 }
 
 #[tokio::test]
@@ -132,7 +146,7 @@ async fn a_group_of_the_directory_gets_its_policy_here_and_its_members_there() {
     let scene = internal_address("").await;
     policy(&scene, "Strict").await;
     let hew = Mailbox::normalise("hew", None, true).expect("a mailbox");
-    let by = crate::store::By { actor: "the directory".into(), source: "ldap.example.org".into() };
+    let by = crate::store::By { actor: "the directory".into(), source: "ldap.example.org".into(), token: None };
     let found = Group { name: "Sales".into(), mailboxes: [hew].into() };
     scene.store.take_groups(&by, vec![found]).await.expect("taken");
     let shown = scene.request("GET", "/v1/groups/Sales", "").await.json();
@@ -147,4 +161,30 @@ async fn a_group_of_the_directory_gets_its_policy_here_and_its_members_there() {
     scene.store.take_groups(&by, Vec::new()).await.expect("taken");
     assert_eq!(scene.request("GET", "/v1/groups/Sales", "").await.json()["origin"], "gone");
     assert_eq!(scene.ask("DELETE", "/v1/groups/Sales", &at(3), "").await.status, 204);
+}
+
+#[tokio::test]
+async fn a_debug_log_is_begun_listed_ended_and_accounted_for() {
+    let scene = internal_address("").await;
+    let path = "/v1/mailboxes/debugged/debug";
+    let none = scene.request("GET", path, "").await.json();
+    assert_eq!((&none["mailbox"], &none["until"]), (&json!("debugged"), &Value::Null));
+    assert_eq!(scene.ask("DELETE", path, "", "").await.status, 404);
+    for bad in ["{\"minutes\":0}", "{\"minutes\":1441}", "{\"hours\":1}", "[]"] {
+        assert_eq!(scene.ask("PUT", path, "", bad).await.status, 422, "{bad}");
+    }
+    let begun = scene.ask("PUT", path, "", "{\"minutes\":1440}").await;
+    assert_eq!(begun.status, 200, "{}", begun.body);
+    let (begun, shown) = (begun.json(), scene.request("GET", path, "").await.json());
+    assert!(begun["since"].is_string() && begun["until"].as_str() > begun["since"].as_str(), "{begun}");
+    assert_eq!(shown, begun);
+    let listed = scene.request("GET", "/v1/debug-logs", "").await.json();
+    assert!(listed["items"].as_array().is_some_and(|items| items.contains(&begun)), "{listed}");
+    let shorter = scene.ask("PUT", path, "", "{}").await.json();
+    assert_eq!(shorter["since"], begun["since"], "it goes on");
+    assert!(shorter["until"].as_str() < begun["until"].as_str());
+    assert_eq!(scene.ask("DELETE", path, "", "").await.status, 204);
+    let trail = scene.request("GET", "/v1/audit?mailbox=debugged", "").await.json();
+    let told: Vec<&str> = trail["items"].as_array().expect("entries").iter().filter_map(|entry| entry["detail"].as_str()).collect();
+    assert_eq!(told, ["ended", "for 30 minutes", "for 1440 minutes"]);
 }

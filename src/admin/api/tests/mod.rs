@@ -33,7 +33,7 @@ async fn device(scene: &Scene, mailbox: &str, id: &str, version: Version) {
 
 /// A token of a role.
 async fn token(scene: &Scene, role: Role) -> String {
-    let by = By { actor: "test".into(), source: "here".into() };
+    let by = By { actor: "test".into(), source: "here".into(), token: None };
     let made = scene.store.make_token(&by, role.name(), role).await.expect("made");
     made.token.as_str().to_owned()
 }

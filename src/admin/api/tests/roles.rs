@@ -106,3 +106,22 @@ async fn a_page_of_another_site_changes_nothing_through_a_browser_that_knows_the
         assert_eq!(answer.status, status, "{site}: {}", answer.body);
     }
 }
+
+#[tokio::test]
+async fn who_is_refused_for_their_role_is_in_the_trail() {
+    let scene = internal_address("").await;
+    device(&scene, "hew", "abc", Version::V14_1).await;
+    let helpdesk = token(&scene, Role::Helpdesk).await;
+    assert_eq!(scene.ask_as(&helpdesk, "GET", "/v1/devices/hew/ABC/recovery-password", "", "").await.status, 403);
+    let entry = scene.request("GET", "/v1/audit?mailbox=hew", "").await.json()["items"][0].clone();
+    let word = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    assert_eq!((word("act").as_str(), word("outcome").as_str(), word("actor").as_str()), ("not allowed", "refused", "helpdesk"));
+    assert_eq!((word("device_id").as_str(), word("subject").as_str()), ("abc", "GET /v1/devices/hew/ABC/recovery-password"));
+    assert!(word("detail").contains("needs the role admin"), "{entry}");
+    assert!(helpdesk.contains(&word("token")) && !word("token").is_empty(), "{entry}");
+    for _ in 0..200 {
+        scene.ask_as(&helpdesk, "GET", "/v1/tokens", "", "").await;
+    }
+    let entries = scene.request("GET", "/v1/audit?actor=helpdesk&limit=1000", "").await.json()["items"].as_array().map_or(0, Vec::len);
+    assert!((100..=125).contains(&entries), "not without end: {entries}");
+}

@@ -107,7 +107,9 @@ async fn answers_without_a_body_keep_their_head() {
         assert_eq!(seen.matches(&format!("{status_line}\r\n")).count(), 2, "{method} {answer}: {seen}");
         assert_eq!(seen.to_ascii_lowercase().matches(&format!("length: {length}\r\n")).count(), 2, "{seen}");
         assert!(seen.ends_with("\r\n\r\n") && !is_closed, "{seen}");
-        assert_eq!(cas.connections(), 1, "{method} {answer}: the connection is used again");
+        // Careless servers send a body after those that have none by rule: it would become the next answer.
+        let is_last = method == "HEAD" || answer.contains(" 204 ") || answer.contains(" 304 ");
+        assert_eq!(cas.connections(), if is_last { 2 } else { 1 }, "{method} {answer}: the connection is used again if that is safe");
     }
 }
 
@@ -177,7 +179,7 @@ async fn requests_wait_their_turn_in_order_and_are_turned_away_when_it_does_not_
     }
     let order = order.lock().expect("lock");
     let served: Vec<_> = order.iter().filter(|(_, status, _)| *status == 200).map(|(number, ..)| *number).collect();
-    assert!(served.is_sorted() && (3..=5).contains(&served.len()), "{order:?}");
+    assert!(served.is_sorted() && (2..=5).contains(&served.len()), "{order:?}");
     assert!(order.iter().all(|&(_, status, retry)| (status, retry) == (200, false) || (status, retry) == (503, true)), "{order:?}");
     assert_eq!(cas.connections(), 1);
 }

@@ -108,9 +108,9 @@ async fn an_answer_that_is_shorter_than_it_says_is_never_passed_off_as_whole() {
 }
 
 #[tokio::test]
-async fn a_length_beside_chunks_does_not_cut_the_answer() {
+async fn an_answer_with_two_lengths_is_a_502() {
     let (seen, _) = device_of("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n").await;
-    assert!(seen.ends_with("5\r\nhello\r\n0\r\n\r\n") && !seen.to_ascii_lowercase().contains("content-length"), "{seen}");
+    assert!(seen.starts_with("HTTP/1.1 502 ") && !seen.contains("hello"), "{seen}");
 }
 
 #[tokio::test]

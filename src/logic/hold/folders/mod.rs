@@ -210,6 +210,11 @@ impl FolderTable {
         if in_doubt { Standing::Doubt { is_uncovered } } else { Standing::Clean { until_s } }
     }
 
+    /// The second at which something is to be told that may be an echo until then; `u32::MAX` when there is nothing of the kind.
+    pub fn held_back_until_s(&self, view: &View<'_>) -> u32 {
+        self.entries.iter().filter(|e| e.flags & WATCHED != 0).map(|entry| entry.held_back_until_s(view)).min().unwrap_or(u32::MAX)
+    }
+
     /// Whether a source covers everything that is watched.
     pub fn is_covered(&self, coverage: &Coverage) -> bool {
         self.entries.iter().filter(|e| e.flags & WATCHED != 0).all(|e| e.is_covered(coverage))

@@ -24,6 +24,19 @@ pub enum CheckFinding {
     Failed,
 }
 
+impl CheckFinding {
+    /// In a word.
+    pub fn label(&self) -> &'static str {
+        match self {
+            CheckFinding::Unchanged => "unchanged",
+            CheckFinding::Changed(_) => "changed",
+            CheckFinding::Hierarchy => "folder_list",
+            CheckFinding::Refused => "refused",
+            CheckFinding::Failed => "failed",
+        }
+    }
+}
+
 /// After a check that got no answer.
 const CHECK_AGAIN: Duration = Duration::from_secs(30);
 

@@ -13,6 +13,12 @@ const UNHEEDED_MAX: u8 = 2;
 /// Longest wait of a device that never heeds what it is told.
 const PATIENCE_MAX_S: u64 = 60;
 
+/// The first tick in which something that lasts until this second is over: within the tick before, it may still hold, and would be
+/// looked at again and again.
+fn tick_after(until_s: u32) -> u32 {
+    Moment(u64::from(until_s) * 1_000_000).tick() + 1
+}
+
 impl LotOptions {
     /// How a device's folders look now.
     pub(super) fn view(&self, device: &Device, now: Moment) -> View<'_> {
@@ -90,9 +96,7 @@ impl<C> Lot<C> {
             _ if awaits == Awaits::Leave => {}
             Standing::Clean { until_s } => {
                 device.turn = 0;
-                // The tick after: within the tick itself the proof may still hold, and would be looked at again and again.
-                let proof_ends = Moment::of_tick(Moment(u64::from(until_s) * 1_000_000).tick() + 1);
-                self.wait(slot, Awaits::ProofEnd, proof_ends);
+                self.wait(slot, Awaits::ProofEnd, Moment::of_tick(tick_after(until_s)));
             }
             _ if awaits == Awaits::Patience => {}
             _ if is_by_check && (device.turn == 0 || device.turn > now.tick()) => {
@@ -103,9 +107,25 @@ impl<C> Lot<C> {
             _ if awaits == Awaits::Finding => {}
             _ if device.unheeded >= UNHEEDED_MAX => self.be_patient(slot, now),
             _ if awaits == Awaits::Turn => {}
-            Standing::Doubt { .. } | Standing::ListInDoubt => return self.take_turn(slot, key, cause, now),
+            Standing::Doubt { .. } | Standing::ListInDoubt => {
+                if self.take_turn(slot, key, cause, now) {
+                    return true;
+                }
+            }
         }
+        self.look_at_echo(slot, key, now);
         false
+    }
+
+    /// What is in doubt may wait long, for its check or its turn; what is held back as a possible echo beside it does not wait with it.
+    fn look_at_echo(&mut self, slot: SlotKey, key: DeviceKey, now: Moment) {
+        let Some((awaits, expires)) = self.slots.get(slot).map(|s| (s.awaits, s.expires)) else { return };
+        let Some(device) = self.registry.device(key).filter(|_| awaits.is_doubt()) else { return };
+        let until_s = device.folders.held_back_until_s(&self.options.view(device, now));
+        if until_s != u32::MAX {
+            let turn = if matches!(awaits, Awaits::Permit | Awaits::Turn) { device.turn } else { u32::MAX };
+            self.wheel.set(&mut self.slots, slot.index, tick_after(until_s).min(turn).min(expires));
+        }
     }
 
     pub(super) fn handle_timer(&mut self, slot: SlotKey, now: Moment) {
@@ -119,8 +139,11 @@ impl<C> Lot<C> {
             _ if self.is_draining => self.answer(slot, Outcome::Drained, None, now),
             // What is not known to be unchanged is never called unchanged.
             _ if is_over => self.answer(slot, self.options.outcome(device, now), None, now),
-            // Its turn, but the check has begun meanwhile.
-            Awaits::Finding => self.wait(slot, Awaits::Finding, Moment(u64::MAX)),
+            // Its turn, but the check has begun meanwhile; or the end of what was held back as an echo.
+            Awaits::Finding => {
+                self.wait(slot, Awaits::Finding, Moment(u64::MAX));
+                self.judge(slot, None, now);
+            }
             // If something made it clean meanwhile, there is nothing to tell.
             Awaits::Turn | Awaits::Patience if !matches!(self.options.standing(device, now), Standing::Clean { .. }) => {
                 self.tell(slot, key, None, now);

@@ -195,6 +195,17 @@ impl<C> Lot<C> {
         self.slots.get(slot).filter(|s| s.held.is_some()).map(|s| held_for(s, now))
     }
 
+    /// Whose Ping is held in this slot, and on which device.
+    pub fn holder(&self, slot: SlotKey) -> Option<(&Mailbox, &DeviceId)> {
+        self.device_at(self.slots.get(slot)?.held?)
+    }
+
+    /// Whose device that is, and which: of an [`Output`] just taken, for people to read.
+    pub fn device_at(&self, index: DeviceIndex) -> Option<(&Mailbox, &DeviceId)> {
+        let key = self.registry.key_at(index)?;
+        Some((self.registry.mailbox_of(key)?, &self.registry.device(key)?.id))
+    }
+
     /// Whose Ping is held in this slot.
     pub fn mailbox_of(&self, slot: SlotKey) -> Option<&Mailbox> {
         self.registry.mailbox_of(self.registry.key_at(self.slots.get(slot)?.held?)?)
@@ -223,20 +234,20 @@ impl<C> Lot<C> {
         let slot = self.insert(connection);
         let who = Who { hash, mailbox: &mailbox, device: &device };
         let Some(key) = self.device(&who, now) else {
-            self.answer_unheld(slot, Outcome::Overloaded, now);
+            self.answer_unheld(slot, None, Outcome::Overloaded, now);
             return slot;
         };
         if let Some(other) = self.registry.device(key).and_then(|d| d.held) {
             // A hanging Sync comes back when it found nothing; by then there may be one that is newer.
             let is_newer = self.slots.get(other).is_some_and(|s| began(s).tick() > received.tick());
             if is_newer {
-                self.answer_unheld(slot, Outcome::Replaced, now);
+                self.answer_unheld(slot, Some(key), Outcome::Replaced, now);
                 return slot;
             }
             self.answer(other, Outcome::Replaced, None, now);
         }
         if self.is_draining {
-            self.answer_unheld(slot, Outcome::Drained, now);
+            self.answer_unheld(slot, Some(key), Outcome::Drained, now);
             return slot;
         }
         match self.register(slot, key, (&ping, kind), received, now) {
@@ -245,7 +256,7 @@ impl<C> Lot<C> {
                 self.outputs.push_back(Output::Held { slot, heartbeat_s, needs_checks });
                 self.judge(slot, None, now);
             }
-            Err(refusal) => self.answer_unheld(slot, Outcome::Refused(refusal), now),
+            Err(refusal) => self.answer_unheld(slot, Some(key), Outcome::Refused(refusal), now),
         }
         slot
     }
@@ -378,15 +389,16 @@ impl<C> Lot<C> {
     }
 
     fn answer(&mut self, slot: SlotKey, outcome: Outcome, cause: Option<Moment>, now: Moment) {
-        let held = self.slots.get(slot).map_or(Duration::ZERO, |s| held_for(s, now));
+        let (held, device) = self.slots.get(slot).map_or((Duration::ZERO, None), |s| (held_for(s, now), s.held));
         self.end_hold(slot);
         self.set_idle(slot, now);
-        self.outputs.push_back(Output::Answer { slot, outcome, cause, held });
+        self.outputs.push_back(Output::Answer { slot, device, outcome, cause, held });
     }
 
-    fn answer_unheld(&mut self, slot: SlotKey, outcome: Outcome, now: Moment) {
+    fn answer_unheld(&mut self, slot: SlotKey, device: Option<DeviceKey>, outcome: Outcome, now: Moment) {
         self.set_idle(slot, now);
-        self.outputs.push_back(Output::Answer { slot, outcome, cause: None, held: Duration::ZERO });
+        let device = device.map(DeviceIndex::of);
+        self.outputs.push_back(Output::Answer { slot, device, outcome, cause: None, held: Duration::ZERO });
     }
 
     /// The slot no longer holds a Ping; its device can be offered anew.

@@ -7,6 +7,7 @@ use crate::logic::eas::ping::PingRequest;
 use crate::logic::eas::{DeviceId, FolderId, Mailbox};
 use crate::logic::hold::folders::Coverage;
 use crate::logic::hold::guards::Guards;
+use crate::logic::hold::registry::DeviceIndex;
 use crate::logic::hold::{Moment, SlotKey};
 
 /// How doubt about a held Ping is cleared.
@@ -96,6 +97,8 @@ pub enum Output {
     Answer {
         /// Whose.
         slot: SlotKey,
+        /// The device, if it is known: see [`super::Lot::device_at`].
+        device: Option<DeviceIndex>,
         /// What.
         outcome: Outcome,
         /// When the change that caused it was received.

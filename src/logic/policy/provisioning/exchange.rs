@@ -5,7 +5,7 @@ use crate::logic::eas::provision::{PolicyAnswer, PolicyData, PolicyRequest, Prov
 use crate::logic::eas::{PolicyKey, Version, status};
 use crate::logic::policy::document::policy_type;
 use crate::logic::policy::signal::Refusal;
-use crate::logic::policy::wipe::{WipeKind, WipeState};
+use crate::logic::policy::wipe::{Wipe, WipeKind, WipeState};
 use crate::logic::policy::{Partnership, PolicyName, Prepared, Timestamp};
 
 /// What an exchange happens in.
@@ -136,8 +136,16 @@ impl Exchange<'_> {
         let (version, now) = (self.context.version, self.context.now);
         let reported = [(WipeKind::Device, request.remote_wipe), (WipeKind::AccountOnly, request.account_only_remote_wipe)];
         let mut answer = ProvisionAnswer { status: status::OK, ..Default::default() };
+        let report_on = |wipe: &Wipe| reported.iter().find(|(kind, _)| *kind == wipe.kind).and_then(|(_, status)| *status);
         let Some(wipe) = self.partnership.wipe.as_mut().filter(|wipe| wipe.stands()) else {
-            // It speaks of an order that was taken back, or never was: nothing to say but that it was heard.
+            let too_late = self.partnership.wipe.as_mut().filter(|wipe| wipe.may_be_reported() && report_on(wipe) == Some(WIPED));
+            if let Some(wipe) = too_late {
+                // It was told before the order was taken back.
+                wipe.reported(true, with_credentials, now);
+                self.facts.push(Fact::WipeAcknowledged(wipe.kind));
+                self.partnership.provisioning = Default::default();
+            }
+            // Of an order that never was there is nothing to say but that it was heard.
             let is_report = reported.iter().any(|(_, status)| status.is_some());
             return is_report.then_some(Reply::Answer(answer));
         };
@@ -145,7 +153,7 @@ impl Exchange<'_> {
             // It spoke 16.1 when this was ordered; it cannot be told now, and it gets nothing either.
             return Some(Reply::Refuse(Refusal::Blocked));
         }
-        let report = reported.iter().find(|(kind, _)| *kind == wipe.kind).and_then(|(_, status)| *status);
+        let report = report_on(wipe);
         // What was never sent cannot be acknowledged.
         if let Some(report) = report.filter(|_| wipe.state != WipeState::Requested) {
             let is_done = report == WIPED;

@@ -50,5 +50,6 @@ fn what_names_a_policy_is_known_before_it_is_removed() {
     assert_eq!(assigned().users_of(&name("Domain")), ["domain x.org"]);
     assert_eq!(assigned().users_of(&name("Later")), ["list later"]);
     assert_eq!(assigned().users_of(&name("All")), ["group all"]);
+    assert_eq!(assigned().users_of(&name("default")), ["all mailboxes without another: it is the default"]);
     assert!(assigned().users_of(&name("Unused")).is_empty());
 }

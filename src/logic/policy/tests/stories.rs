@@ -56,7 +56,10 @@ fn a_lost_phone() {
         phone = outcome.partnership;
         assert_eq!(state(&phone), WipeState::Sent);
     }
-    assert_eq!(phone.wipe.as_ref().and_then(|wipe| wipe.sent_at), Some(START.plus(MINUTE_S)));
+    assert_eq!(
+        phone.wipe.as_ref().map(|wipe| (wipe.sent_at, wipe.sent_again_at)),
+        Some((Some(START.plus(MINUTE_S)), Some(START.plus(MINUTE_S))))
+    );
 
     // It could not, and is told again.
     let failed = answer(&report(2), &phone, &context(version, START.plus(2 * MINUTE_S)));
@@ -129,7 +132,62 @@ fn an_order_is_not_given_twice_but_can_be_made_stronger() {
     let mut done = device;
     done.sent(START);
     done.reported(true, true, START);
-    assert!(Wipe::order(WipeKind::Device, Some(&done), version, "eve", START).is_ok(), "after an acknowledgement, anew");
+    let anew = Wipe::order(WipeKind::Device, Some(&done), version, "eve", START.plus(5)).expect("after an acknowledgement, anew");
+    assert_eq!((anew.acknowledged_at, anew.acknowledged_before_at), (None, Some(START)), "what it said before stays in the books");
+    let mut taken_back = anew;
+    taken_back.cancel("eve", START.plus(6)).unwrap();
+    let third = Wipe::order(WipeKind::Device, Some(&taken_back), version, "eve", START.plus(7)).unwrap();
+    assert_eq!(third.acknowledged_before_at, Some(START));
+}
+
+#[test]
+fn an_order_is_never_made_weaker() {
+    let version = Some(Version::V16_1);
+    let mut device = Wipe::order(WipeKind::Device, None, version, "ada", START).unwrap();
+    let weaker = |standing: &Wipe| Wipe::order(WipeKind::AccountOnly, Some(standing), version, "eve", START);
+    let refused = |standing: &Wipe| matches!(weaker(standing), Err(WipeError::Weaker { state, .. }) if state == standing.state);
+    assert!(refused(&device), "requested");
+    device.sent(START);
+    assert!(refused(&device), "sent");
+    device.reported(false, true, START);
+    assert!(refused(&device), "failed");
+    device.reported(true, true, START);
+    assert!(refused(&device), "acknowledged: it may have lied");
+    device.cancel("ada", START).unwrap();
+    assert_eq!(weaker(&device).unwrap().kind, WipeKind::AccountOnly, "taken back");
+}
+
+#[test]
+fn what_a_device_said_of_an_order_is_not_unsaid() {
+    let mut wipe = Wipe::order(WipeKind::Device, None, None, "ada", START).unwrap();
+    wipe.sent(START.plus(1));
+    wipe.reported(true, true, START.plus(2));
+    wipe.sent(START.plus(9));
+    assert_eq!((wipe.sent_at, wipe.acknowledged_at, wipe.sent_again_at), (Some(START.plus(1)), Some(START.plus(2)), Some(START.plus(9))));
+    wipe.cancel("grace", START.plus(10)).unwrap();
+    assert_eq!((wipe.state, wipe.stands(), wipe.awaits_device()), (WipeState::Acknowledged, false, false));
+    assert_eq!(wipe.cancel("grace", START), Err(WipeError::NothingToCancel));
+}
+
+/// It was told, the order was taken back, and it says that it does: that was too late.
+#[test]
+fn an_acknowledgement_that_crosses_a_cancellation_is_kept() {
+    let version = Version::V14_1;
+    for (is_sent, status, expected) in
+        [(true, 1, (WipeState::Acknowledged, true)), (true, 2, (WipeState::Cancelled, false)), (false, 1, (WipeState::Cancelled, false))]
+    {
+        let mut phone = partnership();
+        let mut wipe = Wipe::order(WipeKind::Device, None, Some(version), "ada", START).unwrap();
+        if is_sent {
+            wipe.sent(START.plus(1));
+        }
+        wipe.cancel("ada", START.plus(2)).unwrap();
+        phone.wipe = Some(wipe);
+        let outcome = answer(&report(status), &phone, &context(version, START.plus(3)));
+        let told = outcome.facts.contains(&Fact::WipeAcknowledged(WipeKind::Device));
+        assert_eq!((state(&outcome.partnership), told), expected, "sent: {is_sent}, status {status}");
+        assert!(!outcome.partnership.wipe_stands(), "it is not told again");
+    }
 }
 
 /// The user was disabled after the phone was lost; the backend refuses the credentials.

@@ -78,6 +78,41 @@ fn the_echo_of_a_devices_own_changes_costs_one_sync() {
 }
 
 #[test]
+fn what_may_be_an_echo_does_not_wait_for_what_else_is_in_doubt() {
+    for begins in [false, true] {
+        let mut s = scene(Resolve::Check);
+        s.sync("hew", "a");
+        s.sync_5(SENT);
+        let slot = s.offer("hew", "a", ping(900, &[("5", Class::Email), ("6", Class::Email)]));
+        if begins {
+            assert_eq!(s.lot.start_check(), Some(slot), "folder 6 is in doubt, and its check takes long");
+        }
+        s.change("hew", Scope::FolderId(FolderId::new("5").expect("short")));
+        s.wait(6);
+        assert_eq!(s.answers(), [], "it may be its own");
+        s.wait(5);
+        assert_eq!(s.answers(), [(slot, changed(&["5", "6"]))]);
+    }
+}
+
+#[test]
+fn what_may_be_an_echo_does_not_wait_for_a_turn_either() {
+    let mut s = scene(Resolve::Sync);
+    s.lot.options.resolve_gap = Duration::from_secs(600);
+    // Somebody else has the first turn.
+    s.offer("hew", "b", ping(900, INBOX));
+    s.sync("hew", "a");
+    s.sync_5(SENT);
+    s.change("hew", Scope::FolderId(FolderId::new("5").expect("short")));
+    let slot = s.offer("hew", "a", ping(900, &[("5", Class::Email), ("6", Class::Email)]));
+    s.answers();
+    s.wait(6);
+    assert_eq!(s.answers(), [], "it may be its own");
+    s.wait(5);
+    assert_eq!(s.answers(), [(slot, changed(&["5", "6"]))]);
+}
+
+#[test]
 fn a_change_some_time_after_a_devices_own_is_no_echo() {
     let mut s = scene(Resolve::Sync);
     s.sync("hew", "a");
