@@ -190,7 +190,7 @@ impl Tally {
 impl Observer for Tally {
     fn note(&self, device: usize, event: Event<'_>) {
         match event {
-            Event::Connecting | Event::Exchanged(_) | Event::PingSent | Event::InStep(_) => {}
+            Event::Connecting | Event::Exchanged(_) | Event::PingSent | Event::InStep { .. } => {}
             Event::Connected => {
                 self.connections.fetch_add(1, Relaxed);
                 if self.all_held_us.load(Relaxed) == 0 {

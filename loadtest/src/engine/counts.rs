@@ -262,7 +262,7 @@ impl Observer for Counts {
                     _ => {}
                 }
             }
-            Event::InStep(began) => drop(self.rare().pending.in_step(device, began)),
+            Event::InStep { began, brought } => self.rare().pending.in_step(device, began, brought),
             Event::Fetched(_) => {}
             Event::Failed(error) => {
                 self.enter(device, State::BackingOff);

@@ -16,23 +16,32 @@ pub struct Change {
     pub reachable: Option<Instant>,
 }
 
-/// All of them, by device.
+/// All of them.
 #[derive(Debug, Default)]
 pub struct Pending {
-    changes: HashMap<u32, Vec<Change>>,
+    devices: HashMap<u32, OfDevice>,
     /// Lost ones that were told of one by one.
-    told: u32,
+    said: u32,
+}
+
+/// Those of one device.
+#[derive(Debug, Default)]
+struct OfDevice {
+    /// Not answered, oldest first.
+    changes: Vec<Change>,
+    /// Answered by a wake, and not fetched yet.
+    to_fetch: usize,
 }
 
 /// One device has as many at most: more say nothing new.
 const OF_ONE_MAX: usize = 64;
 /// So many lost wakes are told of one by one; the rest are only counted.
-const TOLD_MAX: u32 = 20;
+const SAID_MAX: u32 = 20;
 
 impl Pending {
     /// A change is about to be sent.
     pub fn add(&mut self, device: usize, change: Change) {
-        let changes = self.changes.entry(device as u32).or_default();
+        let changes = &mut self.devices.entry(device as u32).or_default().changes;
         if changes.len() < OF_ONE_MAX {
             changes.push(change);
         }
@@ -40,17 +49,27 @@ impl Pending {
 
     /// The device was told: what that answers.
     pub fn told(&mut self, device: usize, at: Instant) -> Vec<Change> {
-        self.take(device, |change| change.sent <= at)
+        let Some(of) = self.devices.get_mut(&(device as u32)) else { return Vec::new() };
+        let answered = of.take(|change| change.sent <= at);
+        of.to_fetch += answered.len();
+        answered
     }
 
-    /// The device fetched what there was when `began`: what that answers.
-    pub fn in_step(&mut self, device: usize, began: Instant) -> usize {
-        self.take(device, |change| change.sent <= began).len()
+    /// The device fetched what there was when `began`, and so many items in all. Whatever was sent before that is answered. Of what
+    /// was sent while it fetched, the oldest is, as far as there were more items than that: it has them, and nobody has to tell it.
+    pub fn in_step(&mut self, device: usize, began: Instant, brought: usize) {
+        let Some(of) = self.devices.get_mut(&(device as u32)) else { return };
+        let expected = std::mem::take(&mut of.to_fetch) + of.take(|change| change.sent <= began).len();
+        let more = brought.saturating_sub(expected).min(of.changes.len());
+        of.changes.drain(..more);
+        if of.changes.is_empty() {
+            self.devices.remove(&(device as u32));
+        }
     }
 
     /// The device can be woken from now on, or not any more.
     pub fn reachable(&mut self, device: usize, since: Option<Instant>) {
-        for change in self.changes.get_mut(&(device as u32)).into_iter().flatten() {
+        for change in self.devices.get_mut(&(device as u32)).into_iter().flat_map(|of| &mut of.changes) {
             change.reachable = change.reachable.filter(|_| since.is_some()).or(since);
             change.away |= since.is_none();
         }
@@ -58,14 +77,14 @@ impl Pending {
 
     /// Takes out what is not answered although the device could have been woken for so long; how many.
     pub fn lost(&mut self, after: Duration, now: Instant) -> u64 {
-        let Pending { changes, told } = self;
+        let Pending { devices, said } = self;
         let mut lost = 0;
-        changes.retain(|device, changes| {
-            changes.retain(|change| {
+        devices.retain(|device, of| {
+            of.changes.retain(|change| {
                 let ago = |at: Instant| now.saturating_duration_since(at);
                 let Some(since) = change.reachable.filter(|since| ago(change.sent.max(*since)) >= after) else { return true };
-                if *told < TOLD_MAX {
-                    *told += 1;
+                if *said < SAID_MAX {
+                    *said += 1;
                     let (sent_s, since_s) = (ago(change.sent).as_secs_f64(), ago(since).as_secs_f64());
                     eprintln!(
                         "pushgate-loadtest: lost: device {device} could be woken for {since_s:.1} s, by a change of {sent_s:.1} s ago"
@@ -74,28 +93,26 @@ impl Pending {
                 lost += 1;
                 false
             });
-            !changes.is_empty()
+            !of.changes.is_empty() || of.to_fetch > 0
         });
         lost
     }
 
     /// Changes that could have been answered and are not.
     pub fn outstanding(&self) -> usize {
-        self.changes.values().flatten().filter(|change| change.reachable.is_some()).count()
+        self.devices.values().flat_map(|of| &of.changes).filter(|change| change.reachable.is_some()).count()
     }
 
     /// Whether a change of this device is not answered.
     pub fn is_awaited(&self, device: usize) -> bool {
-        self.changes.contains_key(&(device as u32))
+        self.devices.get(&(device as u32)).is_some_and(|of| !of.changes.is_empty())
     }
+}
 
-    fn take(&mut self, device: usize, is_answered: impl Fn(&Change) -> bool) -> Vec<Change> {
-        let Some(changes) = self.changes.get_mut(&(device as u32)) else { return Vec::new() };
-        let (answered, left) = changes.iter().partition(|change| is_answered(change));
-        *changes = left;
-        if changes.is_empty() {
-            self.changes.remove(&(device as u32));
-        }
+impl OfDevice {
+    fn take(&mut self, is_answered: impl Fn(&Change) -> bool) -> Vec<Change> {
+        let (answered, left) = self.changes.iter().partition(|change| is_answered(change));
+        self.changes = left;
         answered
     }
 }
@@ -115,10 +132,26 @@ mod tests {
         let now = Instant::now();
         let mut pending = Pending::default();
         pending.add(1, change(now + SECOND, true));
-        assert!(pending.told(1, now).is_empty() && pending.in_step(1, now) == 0, "that was before");
+        assert!(pending.told(1, now).is_empty(), "that was before");
+        pending.in_step(1, now, 0);
         pending.add(1, change(now + 3 * SECOND, true));
         assert_eq!(pending.told(1, now + 2 * SECOND).len(), 1);
-        assert_eq!((pending.in_step(1, now + 4 * SECOND), pending.outstanding()), (1, 0));
+        pending.in_step(1, now + 4 * SECOND, 0);
+        assert_eq!(pending.outstanding(), 0);
+    }
+
+    #[test]
+    fn what_a_sync_brought_that_began_before_the_change_was_fetched_all_the_same() {
+        let now = Instant::now();
+        let mut pending = Pending::default();
+        (1..=4).for_each(|second| pending.add(1, change(now + second * SECOND, true)));
+        assert_eq!(pending.told(1, now + SECOND).len(), 1);
+        pending.in_step(1, now + 2 * SECOND, 3);
+        assert_eq!(pending.outstanding(), 1, "one told of, one there when it began, one that came meanwhile; not the fourth");
+        pending.in_step(1, now + 2 * SECOND, 0);
+        assert_eq!(pending.outstanding(), 1);
+        pending.in_step(1, now + 2 * SECOND, 1);
+        assert_eq!((pending.outstanding(), pending.devices.len()), (0, 0));
     }
 
     #[test]

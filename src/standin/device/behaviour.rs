@@ -34,8 +34,13 @@ pub enum Event<'a> {
         /// How long after it was sent.
         after: Duration,
     },
-    /// The Inbox was brought in step by an exchange that began at this moment.
-    InStep(Instant),
+    /// The Inbox was brought in step.
+    InStep {
+        /// When the last exchange for it began.
+        began: Instant,
+        /// Items that were new to the device; 0 when it began anew, and fetched what it had before.
+        brought: usize,
+    },
     /// An item was fetched by a Sync.
     Fetched(ItemId),
     /// Something failed; the device tries again. A held Ping is not held any more.

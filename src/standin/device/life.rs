@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::behaviour::{Behaviour, Event, Observer};
 use super::heartbeat::Heartbeat;
-use super::{AFTER_HEARTBEAT, Device, DeviceError, HELD_AFTER, SyncAnswer};
+use super::{AFTER_HEARTBEAT, CaughtUp, Device, DeviceError, HELD_AFTER, SyncAnswer};
 use crate::logic::eas::{Command, FolderId};
 
 /// An answer of which the first bytes are there must be whole within this.
@@ -248,20 +248,21 @@ impl Life {
             self.needs = Needs::Nothing;
         }
         while let Some(folder) = self.due.last().cloned() {
-            let (answer, began) = self.device.come_in_step(&folder).await?;
+            let CaughtUp { answer, began, is_anew } = self.device.come_in_step(&folder).await?;
             self.due.pop();
-            self.fetched(&answer, began, observer);
+            self.fetched(&answer, began, is_anew, observer);
         }
         self.due = Vec::new();
         Ok(())
     }
 
-    /// Tells what a Sync brought that began at that moment.
-    pub(super) fn fetched(&self, answer: &SyncAnswer, began: Instant, observer: &dyn Observer) {
+    /// Tells what a Sync brought that began at that moment; `is_anew`: see [`CaughtUp`].
+    pub(super) fn fetched(&self, answer: &SyncAnswer, began: Instant, is_anew: bool, observer: &dyn Observer) {
         answer.items().for_each(|item| observer.note(self.number, Event::Fetched(item)));
         let folder = self.device.folders.iter().find(|folder| folder.id.as_str() == answer.folder);
         if folder.is_some_and(|folder| folder.folder_type == INBOX) && !answer.is_more {
-            observer.note(self.number, Event::InStep(began));
+            let brought = if is_anew { 0 } else { answer.added.len() };
+            observer.note(self.number, Event::InStep { began, brought });
         }
     }
 

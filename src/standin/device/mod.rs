@@ -103,6 +103,17 @@ impl KnownFolder {
     }
 }
 
+/// How a device came in step with a folder.
+#[derive(Debug)]
+pub struct CaughtUp {
+    /// The answers, added up.
+    pub answer: SyncAnswer,
+    /// When the last exchange began: the others prove nothing about what changed after them.
+    pub began: Instant,
+    /// It began with key 0: what the device had before came again.
+    pub is_anew: bool,
+}
+
 /// One device of one user.
 #[derive(Debug)]
 pub struct Device {
@@ -281,18 +292,19 @@ impl Device {
     /// # Errors
     /// See [`DeviceError`]; Statuses other than 1 too, except for one 3.
     pub async fn sync_all(&mut self, folder: &FolderId) -> Result<SyncAnswer, DeviceError> {
-        self.come_in_step(folder).await.map(|(answer, _)| answer)
+        self.come_in_step(folder).await.map(|caught_up| caught_up.answer)
     }
 
-    /// As [`Device::sync_all`], and when the last exchange began: the others prove nothing about what changed after them.
+    /// As [`Device::sync_all`], and how it went.
     ///
     /// # Errors
     /// See [`DeviceError`].
-    pub async fn come_in_step(&mut self, folder: &FolderId) -> Result<(SyncAnswer, Instant), DeviceError> {
+    pub async fn come_in_step(&mut self, folder: &FolderId) -> Result<CaughtUp, DeviceError> {
         let mut all = SyncAnswer::default();
-        let mut key_errors = 0;
+        let (mut key_errors, mut is_anew) = (0, false);
         loop {
             let was_first = self.folders.iter().any(|known| known.id == *folder && &*known.key == "0");
+            is_anew |= was_first;
             let began = Instant::now();
             let answer = self.sync(folder, &SyncWish::default()).await?;
             match answer.status {
@@ -307,7 +319,7 @@ impl Device {
             all.changed.extend(answer.changed);
             all.deleted.extend(answer.deleted);
             if !was_first && !answer.is_more {
-                return Ok((SyncAnswer { status: 1, folder: answer.folder, key: answer.key, ..all }, began));
+                return Ok(CaughtUp { answer: SyncAnswer { status: 1, folder: answer.folder, key: answer.key, ..all }, began, is_anew });
             }
         }
     }

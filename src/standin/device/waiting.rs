@@ -109,7 +109,7 @@ impl Life {
                     if !answer.key.is_empty() {
                         self.device.set_key(&answer.folder, &answer.key);
                     }
-                    self.fetched(answer, asked.at, observer);
+                    self.fetched(answer, asked.at, false, observer);
                     self.due.extend(id.filter(|_| answer.is_more));
                 }
                 3 => {

@@ -6,6 +6,7 @@ use super::*;
 use crate::logic::eas::Command;
 use crate::logic::wbxml::{Writer, folder_hierarchy as fh, get_item_estimate as gie, provision, settings};
 use crate::standin::cas::{Fault, FaultRule};
+use crate::standin::device::CaughtUp;
 
 #[tokio::test]
 async fn options_name_versions_and_commands_in_the_manner_of_the_kind() {
@@ -124,8 +125,8 @@ async fn a_device_is_in_step_as_of_the_last_of_its_exchanges() {
     cas.set_faults(vec![FaultRule { command: None, times: None, fault: Fault::Delay(Duration::from_millis(100)) }]);
     let start = Instant::now();
     // Status 3, key 0, and only then what there is.
-    let (_, began) = device.come_in_step(&inbox).await.unwrap();
-    assert!(began - start >= Duration::from_millis(200), "{:?}", began - start);
+    let CaughtUp { began, is_anew, .. } = device.come_in_step(&inbox).await.unwrap();
+    assert!(is_anew && began - start >= Duration::from_millis(200), "{:?}", began - start);
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ impl Observer for Diary {
             Event::PingAnswered { status, .. } => format!("answered {status}"),
             Event::Fetched(ItemId(item)) => format!("fetched {item}"),
             Event::Failed(error) => format!("failed {}", error.label()),
-            Event::Connecting | Event::Exchanged(_) | Event::InStep(_) => return,
+            Event::Connecting | Event::Exchanged(_) | Event::InStep { .. } => return,
         };
         self.0.lock().unwrap().push(line);
     }
