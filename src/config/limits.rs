@@ -141,10 +141,13 @@ pub const TURNED_AWAY_MAX: usize = 10_000;
 pub const TURNED_AWAY_PER_MAILBOX_MAX: usize = 20;
 /// Devices with a password that the backend has just rejected, remembered to be answered here: some 300 bytes each.
 pub const SHIELDED_MAX: usize = 50_000;
-/// Devices counted that begin anew or Ping in rows: some 300 bytes each.
+/// Devices slowed because they begin anew or Ping in rows: some 200 bytes each.
 pub const REPEATING_DEVICES_MAX: usize = 20_000;
 /// Places for rows of Pings, 8 bytes each, which all devices share: of 200,000 devices some hundred Ping in the five seconds a row lasts.
 pub const PING_ROWS: usize = 65_536;
+/// Places for rows of beginnings, 8 bytes each: a device that logs in needs one for the list and one a folder for ten minutes, but a place
+/// that was used once is free for the next.
+pub const BEGINNING_ROWS: usize = 65_536;
 /// Of an answer whose length is not known: so much is read before it is passed on, to see whether its attachment is too large.
 pub const ATTACHMENT_READ_BYTES_MAX: u64 = 2_097_152;
 /// Of a body that nobody wants, so much is read before its request is refused: a longer one costs the connection.

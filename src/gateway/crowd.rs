@@ -29,9 +29,10 @@ struct Inner {
     started: Instant,
 }
 
-#[derive(Default)]
 struct Devices {
     of: HashMap<u64, Allowance>,
+    /// With as many entries those are dropped that are not needed.
+    room: usize,
     swept_at: Duration,
 }
 
@@ -57,7 +58,9 @@ pub(super) struct Turn {
     device: u64,
 }
 
-/// All devices that are counted are looked at no more often than this.
+/// So many devices are counted without a look at who is not needed any more.
+const ROOM_MIN: usize = 1_024;
+/// Once there is no more room to be made, all devices that are counted are looked at no more often than this.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Seconds after which a device may try again.
 pub(super) const RETRY_AFTER_S: u32 = 10;
@@ -66,7 +69,7 @@ impl Crowd {
     pub(super) fn new() -> Self {
         Crowd(Arc::new(Inner {
             strangers: Mutex::default(),
-            devices: Mutex::default(),
+            devices: Mutex::new(Devices { of: HashMap::new(), room: ROOM_MIN, swept_at: Duration::ZERO }),
             hasher: RandomState::new(),
             started: Instant::now(),
         }))
@@ -96,17 +99,9 @@ impl Crowd {
     fn take_turn_at(&self, limits: &Limits, device: u64, now: Duration) -> Option<Turn> {
         let full = u64::from(limits.device_requests_per_s) * u64::from(DEVICE_BURST_S) * 1_000;
         let mut devices = self.devices();
-        if devices.of.len() >= COUNTED_DEVICES_MAX && !devices.of.contains_key(&device) {
-            // Who rested for so long has all of its allowance again, and needs no entry. In a storm of strangers not for each of them.
-            let rested = Duration::from_secs(DEVICE_BURST_S.into());
-            if now >= devices.swept_at + SWEEP_EVERY {
-                devices.of.retain(|_, allowance| allowance.under_way > 0 || allowance.at + rested > now);
-                devices.swept_at = now;
-            }
-            if devices.of.len() >= COUNTED_DEVICES_MAX {
-                // Nobody is turned away for want of an entry.
-                return Some(Turn { crowd: self.clone(), device });
-            }
+        if devices.of.len() >= devices.room && !devices.of.contains_key(&device) && !devices.make_room(now) {
+            // Nobody is turned away for want of an entry.
+            return Some(Turn { crowd: self.clone(), device });
         }
         let allowance = devices.of.entry(device).or_insert(Allowance { at: now, left: full, under_way: 0 });
         let earned = now.saturating_sub(allowance.at).as_millis() as u64 * u64::from(limits.device_requests_per_s);
@@ -130,6 +125,22 @@ impl Crowd {
 
     fn devices(&self) -> MutexGuard<'_, Devices> {
         self.0.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Devices {
+    /// Lets go of devices that rested for so long that they have all of their allowance again. Whether there is room now for one more.
+    fn make_room(&mut self, now: Duration) -> bool {
+        // In a storm of strangers not for each of them.
+        if self.room < COUNTED_DEVICES_MAX || now >= self.swept_at + SWEEP_EVERY {
+            let rested = Duration::from_secs(DEVICE_BURST_S.into());
+            self.of.retain(|_, allowance| allowance.under_way > 0 || allowance.at + rested > now);
+            // As much again, so that few are looked at often.
+            self.room = (2 * self.of.len()).clamp(ROOM_MIN, COUNTED_DEVICES_MAX);
+            self.of.shrink_to(self.room);
+            self.swept_at = now;
+        }
+        self.of.len() < self.room
     }
 }
 
@@ -205,6 +216,16 @@ mod tests {
         assert_eq!(crowd.devices().swept_at, Duration::from_secs(100));
         assert!(turn(COUNTED_DEVICES_MAX + 1, 100 + u64::from(DEVICE_BURST_S)));
         assert_eq!(crowd.devices().of.len(), 1, "all the others have rested");
+    }
+
+    #[test]
+    fn devices_that_rest_leave_no_table_behind() {
+        let (crowd, limits) = (Crowd::new(), limits());
+        let turn = |device: u64| crowd.take_turn_at(&limits, device, Duration::from_millis(device)).is_some();
+        assert!((0..100_000).all(turn));
+        // A thousand a second, each for ten seconds.
+        let devices = crowd.devices();
+        assert!((10_000..=20_000).contains(&devices.of.len()) && devices.of.capacity() < 60_000, "{}", devices.of.capacity());
     }
 
     #[test]

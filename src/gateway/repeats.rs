@@ -1,7 +1,7 @@
 //! Devices that ask the same over and over (`logic::repeats`): counted as requests pass, slowed with 503, named once an episode.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,11 +10,11 @@ use http::StatusCode;
 use super::Gateway;
 use super::exchange::{Answer, Eas, Exchange};
 use super::own::retry_later;
-use crate::config::limits::{PING_ROWS, REPEATING_DEVICES_MAX};
+use crate::config::limits::{BEGINNING_ROWS, PING_ROWS, REPEATING_DEVICES_MAX};
 use crate::logic::eas::sync::SyncRequest;
 use crate::logic::eas::{Command, DeviceId, Mailbox};
 use crate::logic::policy::Timestamp;
-use crate::logic::repeats::{Kind, PINGS_AGAIN_MAX, Pace, Repeats, Row, Step};
+use crate::logic::repeats::{Kind, PINGS_AGAIN_MAX, Pace, Repeats, Row, is_loop};
 use crate::store;
 use crate::telemetry::metrics::LOOPS_SLOWED_TOTAL;
 
@@ -39,12 +39,17 @@ pub struct Looping {
 /// See the module.
 pub(super) struct Repeating {
     /// Pings in a row. A device shares its place with others, which costs a row at worst.
-    rows: Box<[AtomicU64]>,
+    pings: Box<[AtomicU64]>,
+    /// Beginnings in a row, by device and what begins, shared as well.
+    beginnings: Box<[AtomicU64]>,
     hasher: RandomState,
     all: Mutex<All>,
-    /// Devices slowed, as of the last sweep and those since: only then does every Ping look.
+    /// Devices slowed: only when there are some is it looked which.
     slowed: AtomicUsize,
 }
+
+/// Of one Sync, so many folders are counted: the others of a device that loops are in the same Syncs.
+const FOLDERS_MAX: usize = 64;
 
 #[derive(Default)]
 struct All {
@@ -54,54 +59,72 @@ struct All {
 
 impl Repeating {
     pub(super) fn new() -> Self {
-        let rows = (0..PING_ROWS).map(|_| AtomicU64::new(0)).collect();
-        Repeating { rows, hasher: RandomState::new(), all: Mutex::default(), slowed: AtomicUsize::new(0) }
+        let rows = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
+        Repeating {
+            pings: rows(PING_ROWS),
+            beginnings: rows(BEGINNING_ROWS),
+            hasher: RandomState::new(),
+            all: Mutex::default(),
+            slowed: AtomicUsize::new(0),
+        }
     }
 
-    /// A device's row, and what it is called there.
-    fn row(&self, device: (&Mailbox, &DeviceId)) -> (&AtomicU64, u32) {
-        let hash = self.hasher.hash_one(device);
-        (&self.rows[hash as usize % self.rows.len()], (hash >> 32) as u32)
+    /// The place of what is hashed, and what it is called there.
+    fn row<'a>(&self, rows: &'a [AtomicU64], whose: impl Hash) -> (&'a AtomicU64, u32) {
+        let hash = self.hasher.hash_one(whose);
+        (&rows[hash as usize % rows.len()], (hash >> 32) as u32)
     }
 
     fn ping(&self, device: (&Mailbox, &DeviceId), now: Timestamp) -> Pace {
-        let (row, name) = self.row(device);
+        let (row, name) = self.row(&self.pings, device);
         // Two Pings of one device at the same moment count as one: no matter.
         let (next, in_row) = Row(row.load(Ordering::Relaxed)).ping(name, now.0);
         row.store(next.0, Ordering::Relaxed);
         if in_row <= PINGS_AGAIN_MAX && self.slowed.load(Ordering::Relaxed) == 0 {
             return Pace::Go;
         }
-        self.step(device, Step::Ping(in_row), now)
+        self.step(device, Kind::Pings, in_row, now, now)
+    }
+
+    /// It begins anew with these; the longest row counts.
+    fn begin(&self, device: (&Mailbox, &DeviceId), kind: Kind, whats: impl Iterator<Item = impl Hash>, now: Timestamp) -> Pace {
+        let counts = whats.map(|what| {
+            let (row, name) = self.row(&self.beginnings, (device, kind, what));
+            let (next, count, lasts_s) = Row(row.load(Ordering::Relaxed)).begin(name, now.0);
+            row.store(next.0, Ordering::Relaxed);
+            (count, lasts_s)
+        });
+        let Some((count, lasts_s)) = counts.max() else { return Pace::Go };
+        if !is_loop(kind, count) && self.slowed.load(Ordering::Relaxed) == 0 {
+            return Pace::Go;
+        }
+        self.step(device, kind, count, Timestamp(now.0.saturating_sub(lasts_s)), now)
     }
 
     /// It did something else than ping.
     fn other(&self, device: (&Mailbox, &DeviceId)) {
-        let (row, name) = self.row(device);
+        let (row, name) = self.row(&self.pings, device);
         let before = row.load(Ordering::Relaxed);
         if Row(before).other(name).0 != before {
             row.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Where there is no room, a device goes on uncounted.
-    fn step(&self, (mailbox, device_id): (&Mailbox, &DeviceId), step: Step<'_>, now: Timestamp) -> Pace {
+    /// One of so many in a row. Where there is no room, a device is not slowed.
+    fn step(&self, (mailbox, device_id): (&Mailbox, &DeviceId), kind: Kind, in_row: u32, since: Timestamp, now: Timestamp) -> Pace {
         let mut all = self.lock();
         if now.since(all.swept_at) >= SWEPT_EVERY_S {
             all.swept_at = now;
             all.of.retain(|_, repeats| !repeats.is_over(now));
-            self.slowed.store(all.of.values().filter(|repeats| repeats.slowed(now).is_some()).count(), Ordering::Relaxed);
         }
         let key = (mailbox.clone(), device_id.clone());
         let has_room = all.of.len() < REPEATING_DEVICES_MAX;
         let pace = match all.of.get_mut(&key) {
-            Some(repeats) => repeats.step(step, now),
-            None if has_room && !matches!(step, Step::Ping(..=PINGS_AGAIN_MAX)) => all.of.entry(key).or_default().step(step, now),
+            Some(repeats) => repeats.step(kind, in_row, since, now),
+            None if has_room && is_loop(kind, in_row) => all.of.entry(key).or_default().step(kind, in_row, since, now),
             None => Pace::Go,
         };
-        if let Pace::Slow { is_news: true, .. } = pace {
-            self.slowed.fetch_add(1, Ordering::Relaxed);
-        }
+        self.slowed.store(all.of.len(), Ordering::Relaxed);
         pace
     }
 
@@ -160,17 +183,18 @@ impl Exchange {
     pub(super) fn slow_folder_sync(&self, eas: &Eas, sync_key: &str) -> Option<Answer> {
         let device = (eas.mailbox.as_ref()?, &eas.request.device_id);
         let is_beginning = sync_key == "0" && self.is_known(eas);
-        is_beginning.then(|| self.slowed(device, self.gateway.repeating.step(device, Step::FolderSync, store::steady())))?
+        let begin = || self.gateway.repeating.begin(device, Kind::FolderSyncs, std::iter::once(()), store::steady());
+        is_beginning.then(|| self.slowed(device, begin()))?
     }
 
     /// A Sync: the answer that slows it, if it begins anew for ever.
     pub(super) fn slow_sync(&self, eas: &Eas, request: &SyncRequest) -> Option<Answer> {
         let device = (eas.mailbox.as_ref()?, &eas.request.device_id);
-        let repeating = &self.gateway.repeating;
         let beginnings = request.collections.iter().filter(|collection| collection.sync_key == "0");
-        let folders: Vec<u32> = beginnings.filter_map(|c| c.id.as_ref()).map(|id| repeating.hasher.hash_one(id) as u32).collect();
-        let is_beginning = !folders.is_empty() && self.is_known(eas);
-        is_beginning.then(|| self.slowed(device, repeating.step(device, Step::Sync(&folders), store::steady())))?
+        let folders = beginnings.filter_map(|collection| collection.id.as_ref()).take(FOLDERS_MAX);
+        // A look at the store only for those that begin anything.
+        let is_beginning = folders.clone().next().is_some() && self.is_known(eas);
+        is_beginning.then(|| self.slowed(device, self.gateway.repeating.begin(device, Kind::Syncs, folders, store::steady())))?
     }
 
     fn slowed(&self, (mailbox, device): (&Mailbox, &DeviceId), pace: Pace) -> Option<Answer> {

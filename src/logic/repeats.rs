@@ -15,10 +15,8 @@ pub const PINGS_AGAIN_MAX: u32 = 5;
 /// Times a device may begin anew (key 0) with its folder list, or with the same folder, within [`WINDOW_S`]: an account that is removed
 /// and added again makes one of each, a server that lost its state another.
 const BEGINNINGS_MAX: u32 = 10;
-/// Beginnings older than this are forgotten.
+/// A row of beginnings is as long as this; a device that was slowed and kept away for so long begins from the beginning too.
 const WINDOW_S: u64 = 600;
-/// Folders of which beginnings are counted: the others of a device that loops are in the same Syncs.
-const FOLDERS_MAX: usize = 64;
 /// The first wait of a slowed device.
 const WAIT_MIN_S: u32 = 60;
 /// The longest: somebody who fixed the device should not wait for long.
@@ -67,17 +65,6 @@ impl Kind {
     }
 }
 
-/// What a request with good credentials is, as far as it matters here.
-#[derive(Debug, Clone, Copy)]
-pub enum Step<'a> {
-    /// A Ping, so many in a row.
-    Ping(u32),
-    /// A FolderSync with key 0.
-    FolderSync,
-    /// A Sync of these folders, by a hash of their ids, with key 0.
-    Sync(&'a [u32]),
-}
-
 /// How to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -94,13 +81,10 @@ pub enum Pace {
     },
 }
 
-/// One device's repeats; kept for devices that lately made a step.
+/// What a device is slowed for; kept for devices that are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repeats {
-    first_at: Timestamp,
     last_at: Timestamp,
-    folder_syncs: u32,
-    syncs: Vec<(u32, u32)>,
     slowed: Option<Slowed>,
 }
 
@@ -120,22 +104,19 @@ pub struct Slowed {
     passed_at: Option<Timestamp>,
 }
 
+/// Whether that many in a row are a loop.
+pub fn is_loop(kind: Kind, in_row: u32) -> bool {
+    in_row > if kind == Kind::Pings { PINGS_MAX } else { BEGINNINGS_MAX }
+}
+
 impl Repeats {
-    /// A request comes. `None` of it passes while the device is slowed for the same; then one try does.
-    pub fn step(&mut self, step: Step<'_>, now: Timestamp) -> Pace {
+    /// A request comes, one of so many in a row ([`Row`]) since then. One passes while the device is slowed for the same: a try.
+    pub fn step(&mut self, kind: Kind, in_row: u32, since: Timestamp, now: Timestamp) -> Pace {
         let has_waited = |slowed: Slowed| slowed.passed_at.is_some_and(|at| now.since(at) > PING_GAP_S);
-        if self.is_over(now) || matches!(step, Step::Ping(_)) && self.slowed.is_some_and(has_waited) {
-            *self = Repeats { first_at: now, ..Repeats::default() };
+        if self.is_over(now) || kind == Kind::Pings && self.slowed.is_some_and(has_waited) {
+            *self = Repeats::default();
         }
         self.last_at = now;
-        let (kind, count) = match step {
-            Step::Ping(in_row) => (Kind::Pings, in_row),
-            Step::FolderSync => {
-                self.folder_syncs = self.folder_syncs.saturating_add(1);
-                (Kind::FolderSyncs, self.folder_syncs)
-            }
-            Step::Sync(folders) => (Kind::Syncs, self.count_syncs(folders)),
-        };
         match &mut self.slowed {
             Some(slowed) if slowed.kind == kind => {
                 slowed.count = slowed.count.saturating_add(1);
@@ -143,7 +124,7 @@ impl Repeats {
                     let retry_after_s = u32::try_from(slowed.next_at.since(now)).unwrap_or(WAIT_MAX_S);
                     return Pace::Slow { kind, retry_after_s, is_news: false };
                 }
-                if kind == Kind::Pings && count <= PINGS_AGAIN_MAX {
+                if kind == Kind::Pings && in_row <= PINGS_AGAIN_MAX {
                     slowed.passed_at = Some(now);
                     return Pace::Go;
                 }
@@ -153,10 +134,9 @@ impl Repeats {
                 // A beginning is its own try; of Pings, those up to the bound were.
                 if kind == Kind::Pings { Pace::Slow { kind, retry_after_s: slowed.wait_s, is_news: false } } else { Pace::Go }
             }
-            _ if count > if kind == Kind::Pings { PINGS_MAX } else { BEGINNINGS_MAX } => {
-                let since = if kind == Kind::Pings { now } else { self.first_at };
-                self.slowed =
-                    Some(Slowed { kind, since, count, next_at: now.plus(u64::from(WAIT_MIN_S)), wait_s: WAIT_MIN_S, passed_at: None });
+            _ if is_loop(kind, in_row) => {
+                let (count, next_at) = (in_row, now.plus(u64::from(WAIT_MIN_S)));
+                self.slowed = Some(Slowed { kind, since, count, next_at, wait_s: WAIT_MIN_S, passed_at: None });
                 Pace::Slow { kind, retry_after_s: WAIT_MIN_S, is_news: true }
             }
             _ => Pace::Go,
@@ -168,34 +148,15 @@ impl Repeats {
         self.slowed.filter(|_| !self.is_over(now))
     }
 
-    /// The last step is so long ago that the next one would be the first. For one that is slowed: it kept away for twice its wait.
+    /// It is not slowed, or kept away for twice its wait: the next step would be the first.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        let wait_s = self.slowed.map_or(0, |slowed| 2 * u64::from(slowed.wait_s));
-        now.since(self.last_at) >= WINDOW_S.max(wait_s) || now.since(self.first_at) >= WINDOW_S && self.slowed.is_none()
-    }
-
-    fn count_syncs(&mut self, folders: &[u32]) -> u32 {
-        let mut most = 0;
-        for folder in folders {
-            let place = self.syncs.iter().position(|(found, _)| found == folder);
-            let place = match place {
-                Some(place) => place,
-                None if self.syncs.len() < FOLDERS_MAX => {
-                    self.syncs.push((*folder, 0));
-                    self.syncs.len() - 1
-                }
-                None => continue,
-            };
-            let count = &mut self.syncs[place].1;
-            *count = count.saturating_add(1);
-            most = most.max(*count);
-        }
-        most
+        self.slowed.is_none_or(|slowed| now.since(self.last_at) >= WINDOW_S.max(2 * u64::from(slowed.wait_s)))
     }
 }
 
-/// Pings in a row, packed: who (32 bits), when (24 bits of seconds), how many (8 bits). All devices share a table of these, so whoever
-/// comes to the place of another begins a row of his own; a row broken that way is noticed a little later.
+/// How many in a row, packed: of whom and what (32 bits), when (24 bits of seconds), how many (8 bits). All devices share tables of these,
+/// one for Pings and one for beginnings. Who comes to the place of another begins a row there; a row broken that way is noticed a little
+/// later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row(pub u64);
 
@@ -210,6 +171,22 @@ impl Row {
         (Row(u64::from(device) << 32 | (now_s & SECONDS_BITS) << 8 | u64::from(count)), u32::from(count))
     }
 
+    /// The row with one more beginning of this (a hash of the device and of what it begins), now in seconds; how many it has, and for how
+    /// many seconds it goes on. Whoever began twice keeps the place until his row is over.
+    pub fn begin(self, what: u32, now_s: u64) -> (Row, u32, u64) {
+        let (whose, since, count) = ((self.0 >> 32) as u32, (self.0 >> 8) & SECONDS_BITS, self.0 as u8);
+        let lasts_s = now_s.wrapping_sub(since) & SECONDS_BITS;
+        let goes_on = lasts_s < WINDOW_S;
+        match count {
+            1.. if whose == what && goes_on => {
+                let count = count.saturating_add(1);
+                (Row(self.0 & !0xff | u64::from(count)), u32::from(count), lasts_s)
+            }
+            2.. if goes_on => (self, 1, 0),
+            _ => (Row(u64::from(what) << 32 | (now_s & SECONDS_BITS) << 8 | 1), 1, 0),
+        }
+    }
+
     /// The device did something else.
     pub fn other(self, device: u32) -> Row {
         if (self.0 >> 32) as u32 == device { Row(0) } else { self }
@@ -218,6 +195,8 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     const START: Timestamp = Timestamp(1_800_000_000);
@@ -233,8 +212,38 @@ mod tests {
             let now = START.plus(u64::from(*number) * gap);
             let (next, in_row) = row.ping(7, now.0);
             row = next;
-            is_slow(repeats.step(Step::Ping(in_row), now))
+            is_slow(repeats.step(Kind::Pings, in_row, now, now))
         })
+    }
+
+    /// A device's beginnings, each in a row of its own.
+    #[derive(Default)]
+    struct Beginnings {
+        rows: HashMap<u32, Row>,
+        repeats: Repeats,
+    }
+
+    impl Beginnings {
+        /// FolderSync.
+        fn list(&mut self, now: Timestamp) -> Pace {
+            self.step(Kind::FolderSyncs, &[0], now)
+        }
+
+        /// Sync of these folders.
+        fn folders(&mut self, folders: &[u32], now: Timestamp) -> Pace {
+            self.step(Kind::Syncs, folders, now)
+        }
+
+        fn step(&mut self, kind: Kind, whats: &[u32], now: Timestamp) -> Pace {
+            let counts = whats.iter().map(|what| {
+                let row = self.rows.entry(*what).or_insert(Row(0));
+                let (next, count, lasts_s) = row.begin(*what, now.0);
+                *row = next;
+                (count, lasts_s)
+            });
+            let (count, lasts_s) = counts.max().expect("something begins");
+            self.repeats.step(kind, count, Timestamp(now.0 - lasts_s), now)
+        }
     }
 
     #[test]
@@ -270,56 +279,63 @@ mod tests {
 
     #[test]
     fn folder_lists_from_the_beginning_are_slowed_and_tried_at_longer_and_longer_intervals() {
-        let mut repeats = Repeats::default();
-        let passed: Vec<u64> = (0..7_200).filter(|second| !is_slow(repeats.step(Step::FolderSync, START.plus(*second)))).collect();
+        let mut device = Beginnings::default();
+        let passed: Vec<u64> = (0..7_200).filter(|second| !is_slow(device.list(START.plus(*second)))).collect();
         assert_eq!(passed[..14], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 190, 430, 910]);
         assert!(passed[14..].windows(2).all(|pair| pair[1] - pair[0] == 900), "{passed:?}");
-        let slowed = repeats.slowed(START.plus(7_200)).expect("slowed");
+        let slowed = device.repeats.slowed(START.plus(7_200)).expect("slowed");
         assert_eq!((slowed.kind, slowed.since, slowed.count), (Kind::FolderSyncs, START, 7_200));
     }
 
     #[test]
     fn it_is_news_once_an_episode() {
-        let mut repeats = Repeats::default();
+        let mut device = Beginnings::default();
         let mut news = |from: u64| {
-            (from..from + 500)
-                .filter(|second| matches!(repeats.step(Step::FolderSync, START.plus(*second)), Pace::Slow { is_news: true, .. }))
-                .count()
+            (from..from + 500).filter(|second| matches!(device.list(START.plus(*second)), Pace::Slow { is_news: true, .. })).count()
         };
         assert_eq!((news(0), news(500), news(10_000)), (1, 0, 1));
     }
 
     #[test]
     fn a_first_sync_of_many_folders_and_an_account_added_again_are_no_loops() {
-        let mut repeats = Repeats::default();
+        let mut device = Beginnings::default();
         for round in 0..3 {
-            assert_eq!(repeats.step(Step::FolderSync, START.plus(round * 60)), Pace::Go);
-            for folder in 0..200 {
-                assert_eq!(repeats.step(Step::Sync(&[folder]), START.plus(round * 60 + 1)), Pace::Go, "{folder}");
+            assert_eq!(device.list(START.plus(round * 60)), Pace::Go);
+            for folder in 1..200 {
+                assert_eq!(device.folders(&[folder], START.plus(round * 60 + 1)), Pace::Go, "{folder}");
             }
-            let all: Vec<u32> = (0..40).collect();
-            assert_eq!(repeats.step(Step::Sync(&all), START.plus(round * 60 + 2)), Pace::Go);
+            let all: Vec<u32> = (1..40).collect();
+            assert_eq!(device.folders(&all, START.plus(round * 60 + 2)), Pace::Go);
         }
     }
 
     #[test]
     fn one_folder_that_begins_anew_for_ever_is_noticed_among_many() {
-        let mut repeats = Repeats::default();
-        let all: Vec<u32> = (0..40).collect();
-        repeats.step(Step::Sync(&all), START);
-        let slowed = (1..100).find(|second| is_slow(repeats.step(Step::Sync(&[17]), START.plus(*second))));
+        let mut device = Beginnings::default();
+        let all: Vec<u32> = (1..40).collect();
+        device.folders(&all, START);
+        let slowed = (1..100).find(|second| is_slow(device.folders(&[17], START.plus(*second))));
         assert_eq!(slowed, Some(10));
     }
 
     #[test]
     fn once_an_hour_is_no_loop() {
-        let mut repeats = Repeats::default();
-        assert!((0..500).all(|hour| repeats.step(Step::FolderSync, START.plus(hour * 3_600)) == Pace::Go));
-        let mut repeats = Repeats::default();
-        assert!(
-            (0..500).all(|time| repeats.step(Step::FolderSync, START.plus(time * 70)) == Pace::Go),
-            "ten in ten minutes are not too many"
-        );
+        let mut device = Beginnings::default();
+        assert!((0..500).all(|hour| device.list(START.plus(hour * 3_600)) == Pace::Go));
+        let mut device = Beginnings::default();
+        assert!((0..500).all(|time| device.list(START.plus(time * 70)) == Pace::Go), "ten in ten minutes are not too many");
+    }
+
+    #[test]
+    fn who_began_twice_keeps_the_place_until_the_row_is_over_and_who_began_once_does_not() {
+        let (once, ..) = Row(0).begin(7, 100);
+        assert_eq!((once.begin(8, 101).0.begin(8, 102).1, once.begin(7, 105).1), (2, 2));
+        let (twice, count, lasts_s) = once.begin(7, 105);
+        assert_eq!((count, lasts_s), (2, 5));
+        assert_eq!(twice.begin(8, 106), (twice, 1, 0), "it goes uncounted");
+        assert_eq!(twice.begin(8, 100 + WINDOW_S).0.begin(8, 101 + WINDOW_S).1, 2);
+        let full = (0..300).fold(once, |row, _| row.begin(7, 110).0);
+        assert_eq!(full.begin(7, 111).1, 255, "its count has an end");
     }
 
     #[test]
@@ -329,7 +345,7 @@ mod tests {
             .filter(|second| {
                 let (next, in_row) = row.ping(7, START.plus(*second).0);
                 row = next;
-                !is_slow(repeats.step(Step::Ping(in_row), START.plus(*second)))
+                !is_slow(repeats.step(Kind::Pings, in_row, START.plus(*second), START.plus(*second)))
             })
             .collect();
         // The refused ones belong to the row too: at the end of a wait it is long enough for the next.
@@ -342,7 +358,7 @@ mod tests {
         let mut ping = |second: u64| {
             let (next, in_row) = row.ping(7, START.plus(second).0);
             row = next;
-            repeats.step(Step::Ping(in_row), START.plus(second))
+            repeats.step(Kind::Pings, in_row, START.plus(second), START.plus(second))
         };
         assert!((0..30).all(|second| ping(second) == Pace::Go));
         assert!(is_slow(ping(30)) && is_slow(ping(31)));
