@@ -12,6 +12,8 @@ const HEADER_BYTES_MAX: usize = 4_096;
 /// How a v1 header begins, and the most bytes it has (section 2.1 of its specification).
 const LINE_START: &[u8] = b"PROXY ";
 const LINE_BYTES_MAX: usize = 107;
+/// A line that names nobody: whatever else it says is ignored (section 2.1).
+const LINE_OF_NOBODY: &[u8] = b"PROXY UNKNOWN";
 
 /// Why a header was not taken.
 #[derive(Debug)]
@@ -49,21 +51,34 @@ enum Header {
 }
 
 fn header(bytes: &[u8]) -> Header {
-    let header = HeaderResult::parse(bytes);
-    let is_open = match &header {
-        // What a part of a v1 line is taken for there depends on where it ends: a line is judged when it is whole.
-        HeaderResult::V1(_) if bytes.starts_with(LINE_START) => {
-            bytes.len() < LINE_BYTES_MAX && !bytes.windows(2).any(|pair| pair == b"\r\n")
-        }
-        HeaderResult::V1(_) => LINE_START.starts_with(bytes),
-        HeaderResult::V2(_) => header.is_incomplete() && bytes.len() < HEADER_BYTES_MAX,
-    };
-    if is_open {
+    if LINE_START.starts_with(bytes) {
         return Header::Open;
     }
+    if bytes.starts_with(LINE_START) {
+        return line(bytes);
+    }
+    let header = HeaderResult::parse(bytes);
     match &header {
-        HeaderResult::V1(Ok(header)) => Header::Whole(v1_source(header), header.header.len()),
+        HeaderResult::V2(_) if header.is_incomplete() && bytes.len() < HEADER_BYTES_MAX => Header::Open,
         HeaderResult::V2(Ok(header)) => Header::Whole(v2_source(header), header.len()),
+        _ => Header::Malformed,
+    }
+}
+
+/// What the parser makes of a part of a line, or of one with something behind it, depends on where they end: it is shown the line alone.
+fn line(bytes: &[u8]) -> Header {
+    let bytes = &bytes[..bytes.len().min(LINE_BYTES_MAX)];
+    let Some(end) = bytes.windows(2).position(|pair| pair == b"\r\n") else {
+        return if bytes.len() < LINE_BYTES_MAX { Header::Open } else { Header::Malformed };
+    };
+    // The parser would count the words.
+    if let Some(rest) = bytes[..end].strip_prefix(LINE_OF_NOBODY)
+        && (rest.is_empty() || rest.starts_with(b" "))
+    {
+        return Header::Whole(None, end + 2);
+    }
+    match HeaderResult::parse(&bytes[..end + 2]) {
+        HeaderResult::V1(Ok(header)) if header.header.len() == end + 2 => Header::Whole(v1_source(&header), end + 2),
         _ => Header::Malformed,
     }
 }
@@ -145,6 +160,21 @@ mod tests {
         assert_eq!(address, None);
         let (address, _) = read_of(&[b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"]).await.expect("v2");
         assert_eq!(address, None);
+    }
+
+    /// Found by fuzzing: whether a line of a byte too many was refused depended on where it was cut.
+    #[test]
+    fn a_line_is_judged_by_itself() {
+        let line = format!("PROXY UNKNOWN {:92}\r\n", "");
+        assert_eq!(line.len(), LINE_BYTES_MAX + 1);
+        assert_eq!(header(line.as_bytes()), Header::Malformed);
+        let line = format!("PROXY UNKNOWN {:91}\r\n", "");
+        for behind in [&b""[..], b"\x16\x03\x01\xff\xff", b"\r\n"] {
+            assert_eq!(header(&[line.as_bytes(), behind].concat()), Header::Whole(None, LINE_BYTES_MAX));
+        }
+        assert_eq!(header(b"PROXY UNKNOWNS\r\n"), Header::Malformed);
+        assert_eq!(header(b"PROXY TCP4 1.2.3.4 1.2.3.4 1 \xff\r\n"), Header::Malformed);
+        assert_eq!(header(b"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r3\r\n"), Header::Malformed);
     }
 
     #[tokio::test]
