@@ -1,6 +1,6 @@
 //! What the data plane asks for every request, in memory: one small record a device, in a sharded map under a keyed hash of its names.
 //!
-//! A million devices are some 170 MB at most, tables half empty included. What few devices have (an offer, an order to erase) hangs off the record.
+//! A million devices are some 120 MB at most, free places included. What few devices have (an offer, an order to erase) hangs off the record.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -8,9 +8,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
+use super::dense::{Dense, Row};
 use crate::logic::eas::{DeviceId, DeviceType, Mailbox, PolicyKey, Version};
 use crate::logic::policy::access::{AccessState, AccessWhy, DeviceAccess};
 use crate::logic::policy::document::DocumentHash;
@@ -62,8 +61,20 @@ struct Rare {
     device_access: Option<DeviceAccess>,
 }
 
+impl Row for (Key, GateRecord) {
+    type Key = Key;
+
+    fn key(&self) -> Key {
+        self.0
+    }
+
+    fn hash(key: &Key) -> u64 {
+        key.0[0]
+    }
+}
+
 /// A part of all devices.
-type Shard = Mutex<HashTable<(Key, GateRecord)>>;
+type Shard = Mutex<Dense<(Key, GateRecord)>>;
 
 /// All devices.
 pub(super) struct GateMap {
@@ -112,7 +123,7 @@ impl GateMap {
     /// What is known of a device, as far as deciding its requests needs it: see [`super::Store::known`].
     pub(super) fn find(&self, mailbox: &Mailbox, device_id: &DeviceId, device_type: &DeviceType) -> Option<Partnership> {
         let key = self.key(mailbox, device_id);
-        let record = lock(self.shard(key)).find(key.0[0], |(known, _)| *known == key).map(|(_, record)| record.clone())?;
+        let record = lock(self.shard(key)).get(&key).map(|(_, record)| record.clone())?;
         Some(self.expand(record, Partnership::new(mailbox.clone(), device_id.clone(), device_type.clone(), Timestamp(0))))
     }
 
@@ -120,16 +131,16 @@ impl GateMap {
     pub(super) fn change(&self, key: Key, base: Partnership, change: impl FnOnce(&mut Partnership)) {
         let hash = self.hasher.hash_one(&base.mailbox);
         let mut shard = lock(self.shard(key));
-        match shard.entry(key.0[0], |(known, _)| *known == key, |(known, _)| known.0[0]) {
-            Entry::Occupied(mut entry) => {
-                let mut partnership = self.expand(entry.get().1.clone(), base);
+        match shard.get_mut(&key) {
+            Some((_, record)) => {
+                let mut partnership = self.expand(record.clone(), base);
                 change(&mut partnership);
-                entry.get_mut().1 = self.compact(&partnership);
+                *record = self.compact(&partnership);
             }
-            Entry::Vacant(entry) => {
+            None => {
                 let mut partnership = base;
                 change(&mut partnership);
-                entry.insert((key, self.compact(&partnership)));
+                shard.insert((key, self.compact(&partnership)));
                 *lock(self.count(hash)).entry(hash).or_insert(0) += 1;
             }
         }
@@ -149,15 +160,14 @@ impl GateMap {
 
     /// A request of a known device came.
     pub(super) fn seen(&self, key: Key, now: Timestamp) {
-        if let Some((_, record)) = lock(self.shard(key)).find_mut(key.0[0], |(known, _)| *known == key) {
+        if let Some((_, record)) = lock(self.shard(key)).get_mut(&key) {
             record.last_at = record.last_at.max(short(now));
         }
     }
 
     pub(super) fn remove(&self, mailbox: &Mailbox, device_id: &DeviceId) {
         let (key, hash) = (self.key(mailbox, device_id), self.hasher.hash_one(mailbox));
-        let is_known = lock(self.shard(key)).find_entry(key.0[0], |(known, _)| *known == key).map(|entry| drop(entry.remove())).is_ok();
-        if !is_known {
+        if lock(self.shard(key)).remove(&key).is_none() {
             return;
         }
         let mut counts = lock(self.count(hash));
@@ -182,20 +192,20 @@ impl GateMap {
 
     /// Whether the device is known.
     pub(super) fn contains(&self, key: Key) -> bool {
-        lock(self.shard(key)).find(key.0[0], |(known, _)| *known == key).is_some()
+        lock(self.shard(key)).get(&key).is_some()
     }
 
     /// Forgets all devices but these. Their mailboxes are not known here, so these count as they did: a mailbox may seem to have more
     /// devices than it has until the next start.
     pub(super) fn retain(&self, present: &HashSet<Key>) {
-        self.shards.iter().for_each(|shard| lock(shard).retain(|(key, _)| present.contains(key)));
+        self.shards.iter().for_each(|shard| lock(shard).retain(|key| present.contains(key)));
     }
 
     /// Bytes that the maps hold, free places included; not what hangs off some records.
     pub(super) fn bytes(&self) -> usize {
         // One byte of control a place, as hashbrown has it; places are a power of two, and an eighth of them stays free.
         let places = |capacity: usize| if capacity == 0 { 0 } else { (capacity * 8 / 7).next_power_of_two() };
-        let records = self.shards.iter().map(|shard| places(lock(shard).capacity()) * (size_of::<(Key, GateRecord)>() + 1));
+        let records = self.shards.iter().map(|shard| lock(shard).bytes());
         let counts = self.counts.iter().map(|counts| places(lock(counts).capacity()) * (size_of::<(u64, u32)>() + 1));
         records.sum::<usize>() + counts.sum::<usize>()
     }

@@ -12,6 +12,7 @@
 mod alarms;
 mod audit;
 mod change;
+mod dense;
 mod device_acts;
 mod devices;
 mod directory_acts;

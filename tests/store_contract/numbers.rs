@@ -63,7 +63,7 @@ async fn a_hundred_thousand_devices_are_loaded_at_start(database: Database) {
     println!("100,000 devices loaded in {:?}; {bytes:.0} bytes a device, {GATE_RECORD_BYTES} of them the record", started.elapsed());
     assert_eq!(store.health().devices, 100_000);
     const { assert!(GATE_RECORD_BYTES <= 64) };
-    assert!(bytes <= 200.0, "{bytes} bytes a device");
+    assert!(bytes <= 120.0, "{bytes} bytes a device");
     let known = store.known(&mailbox("user77777"), &device_id("appl77777"), &phone()).unwrap();
     assert!(known.provisioning.is_final(pushgate::logic::eas::PolicyKey(77_777)));
 }

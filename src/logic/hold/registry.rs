@@ -22,6 +22,10 @@ impl DeviceIndex {
     pub fn of(key: DeviceKey) -> Self {
         DeviceIndex(std::num::NonZeroU32::MIN.saturating_add(key.index))
     }
+
+    fn get(self) -> u32 {
+        self.0.get() - 1
+    }
 }
 
 /// Whose Ping or traffic it is.
@@ -41,7 +45,7 @@ pub struct Device {
     /// Its own id, canonical form.
     pub id: DeviceId,
     mailbox: SlotKey,
-    next: Option<DeviceKey>,
+    next: Option<DeviceIndex>,
     /// The slot of its held Ping.
     pub held: Option<SlotKey>,
     /// When it last spoke to us, seconds.
@@ -69,16 +73,11 @@ pub struct Device {
 struct MailboxRecord {
     hash: u64,
     name: Mailbox,
-    first: Option<DeviceKey>,
+    first: Option<DeviceIndex>,
     devices: u16,
 }
 
 impl Device {
-    /// The next device of the same mailbox.
-    pub fn next(&self) -> Option<DeviceKey> {
-        self.next
-    }
-
     /// Its folder list is in step up to a number read before it was asked for.
     pub fn prove_hierarchy(&mut self, as_of: u64, now_s: u32) {
         if as_of >= self.hierarchy_fresh {
@@ -97,7 +96,8 @@ impl Device {
 /// All mailboxes and devices of a lot.
 #[derive(Default)]
 pub struct Registry {
-    by_hash: HashTable<SlotKey>,
+    /// Indexes of mailboxes.
+    by_hash: HashTable<u32>,
     mailboxes: Slab<MailboxRecord>,
     devices: Slab<Device>,
     sweep: u32,
@@ -116,7 +116,7 @@ impl Registry {
 
     /// The key of a device that is held, and so remembered.
     pub fn key_at(&self, index: DeviceIndex) -> Option<DeviceKey> {
-        self.devices.at(index.0.get() - 1).map(|(key, _)| key)
+        self.devices.at(index.get()).map(|(key, _)| key)
     }
 
     /// The device, if remembered.
@@ -137,12 +137,17 @@ impl Registry {
 
     /// Keys of a mailbox's devices, newest first.
     pub fn devices_of(&self, hash: u64, name: &Mailbox) -> impl Iterator<Item = DeviceKey> + '_ {
-        let mut next = self.find_mailbox(hash, name).and_then(|key| self.mailboxes.get(key)).and_then(|record| record.first);
+        let mut next = self.find_mailbox(hash, name).and_then(|key| self.mailboxes.get(key)).and_then(|record| self.key_at(record.first?));
         std::iter::from_fn(move || {
             let key = next?;
-            next = self.devices.get(key)?.next;
+            next = self.after(key);
             Some(key)
         })
+    }
+
+    /// The next device of the same mailbox.
+    pub fn after(&self, key: DeviceKey) -> Option<DeviceKey> {
+        self.key_at(self.devices.get(key)?.next?)
     }
 
     /// A device that is remembered.
@@ -191,7 +196,7 @@ impl Registry {
         let mailbox = self.find_mailbox(hash, name).unwrap_or_else(|| {
             let key = self.mailboxes.insert(MailboxRecord { hash, name: name.clone(), first: None, devices: 0 });
             let mailboxes = &self.mailboxes;
-            self.by_hash.insert_unique(hash, key, |k| mailboxes.get(*k).map_or(0, |m| m.hash));
+            self.by_hash.insert_unique(hash, key.index, |index| mailboxes.at(*index).map_or(0, |(_, m)| m.hash));
             key
         });
         let next = self.mailboxes.get(mailbox).and_then(|m| m.first);
@@ -216,13 +221,14 @@ impl Registry {
             device.spread = ((hash ^ u64::from(key.index)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8;
         }
         if let Some(record) = self.mailboxes.get_mut(mailbox) {
-            (record.first, record.devices) = (Some(key), record.devices + 1);
+            (record.first, record.devices) = (Some(DeviceIndex::of(key)), record.devices + 1);
         }
         key
     }
 
     fn find_mailbox(&self, hash: u64, name: &Mailbox) -> Option<SlotKey> {
-        self.by_hash.find(hash, |key| self.mailboxes.get(*key).is_some_and(|m| m.name == *name)).copied()
+        let is_of_name = |index: &u32| self.mailboxes.at(*index).is_some_and(|(_, m)| m.name == *name);
+        self.by_hash.find(hash, is_of_name).and_then(|index| self.mailboxes.at(*index)).map(|(key, _)| key)
     }
 
     /// One of the longest unseen devices without a held Ping: the oldest of a sample, as a full scan would cost too much.
@@ -245,13 +251,13 @@ impl Registry {
 
     fn forget(&mut self, key: DeviceKey) {
         let Some(device) = self.devices.remove(key) else { return };
-        self.unlink(device.mailbox, key, device.next);
+        self.unlink(device.mailbox, DeviceIndex::of(key), device.next);
         let Some(record) = self.mailboxes.get_mut(device.mailbox) else { return };
         record.devices -= 1;
         if record.first.is_none() {
             let hash = record.hash;
             self.mailboxes.remove(device.mailbox);
-            if let Ok(entry) = self.by_hash.find_entry(hash, |k| *k == device.mailbox) {
+            if let Ok(entry) = self.by_hash.find_entry(hash, |index| *index == device.mailbox.index) {
                 entry.remove();
             }
         }
@@ -289,15 +295,15 @@ impl Registry {
         self.devices.iter()
     }
 
-    fn unlink(&mut self, mailbox: SlotKey, key: DeviceKey, next: Option<DeviceKey>) {
+    fn unlink(&mut self, mailbox: SlotKey, gone: DeviceIndex, next: Option<DeviceIndex>) {
         let Some(record) = self.mailboxes.get_mut(mailbox) else { return };
-        if record.first == Some(key) {
+        if record.first == Some(gone) {
             record.first = next;
             return;
         }
         let mut at = record.first;
-        while let Some(device) = at.and_then(|k| self.devices.get_mut(k)) {
-            if device.next == Some(key) {
+        while let Some(device) = at.and_then(|index| self.devices.at_mut(index.get())) {
+            if device.next == Some(gone) {
                 device.next = next;
                 return;
             }

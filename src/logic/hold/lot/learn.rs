@@ -6,7 +6,7 @@ use crate::logic::eas::folder_sync::FolderChange;
 use crate::logic::hold::change::{MailboxChange, Scope};
 use crate::logic::hold::folders::{AsOf, Coverage, SyncTraits};
 use crate::logic::hold::path::PathMatch;
-use crate::logic::hold::registry::{Device, Who};
+use crate::logic::hold::registry::Who;
 use crate::logic::hold::{Moment, SlotKey};
 
 impl<C> Lot<C> {
@@ -20,7 +20,7 @@ impl<C> Lot<C> {
         let mut woken = 0;
         let mut next = self.registry.devices_of(hash, &change.mailbox).next();
         while let Some(key) = next {
-            next = self.registry.device(key).and_then(Device::next);
+            next = self.registry.after(key);
             let Some(device) = self.registry.device_mut(key) else { break };
             let held = device.held;
             if self.options.guards.sync_to_ping || held.is_some() {
