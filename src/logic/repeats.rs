@@ -84,6 +84,7 @@ pub enum Pace {
 /// What a device is slowed for; kept for devices that are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Repeats {
+    /// The last time it did what it is slowed for.
     last_at: Timestamp,
     slowed: Option<Slowed>,
 }
@@ -116,9 +117,9 @@ impl Repeats {
         if self.is_over(now) || kind == Kind::Pings && self.slowed.is_some_and(has_waited) {
             *self = Repeats::default();
         }
-        self.last_at = now;
         match &mut self.slowed {
             Some(slowed) if slowed.kind == kind => {
+                self.last_at = now;
                 slowed.count = slowed.count.saturating_add(1);
                 if now < slowed.next_at {
                     let retry_after_s = u32::try_from(slowed.next_at.since(now)).unwrap_or(WAIT_MAX_S);
@@ -136,6 +137,7 @@ impl Repeats {
             }
             _ if is_loop(kind, in_row) => {
                 let (count, next_at) = (in_row, now.plus(u64::from(WAIT_MIN_S)));
+                self.last_at = now;
                 self.slowed = Some(Slowed { kind, since, count, next_at, wait_s: WAIT_MIN_S, passed_at: None });
                 Pace::Slow { kind, retry_after_s: WAIT_MIN_S, is_news: true }
             }
@@ -148,15 +150,15 @@ impl Repeats {
         self.slowed.filter(|_| !self.is_over(now))
     }
 
-    /// It is not slowed, or kept away for twice its wait: the next step would be the first.
+    /// It is not slowed, or did not do it for twice its wait, whatever else it did: the next step would be the first.
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.slowed.is_none_or(|slowed| now.since(self.last_at) >= WINDOW_S.max(2 * u64::from(slowed.wait_s)))
     }
 }
 
 /// How many in a row, packed: of whom and what (32 bits), when (24 bits of seconds), how many (8 bits). All devices share tables of these,
-/// one for Pings and one for beginnings. Who comes to the place of another begins a row there; a row broken that way is noticed a little
-/// later.
+/// one for Pings and one for beginnings. A Ping at the place of another begins a row there, and the row it broke is noticed a little later. A
+/// beginning at the place of one that came twice is not counted until that one's row is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row(pub u64);
 
@@ -336,6 +338,24 @@ mod tests {
         assert_eq!(twice.begin(8, 100 + WINDOW_S).0.begin(8, 101 + WINDOW_S).1, 2);
         let full = (0..300).fold(once, |row, _| row.begin(7, 110).0);
         assert_eq!(full.begin(7, 111).1, 255, "its count has an end");
+    }
+
+    #[test]
+    fn a_device_that_left_its_loop_is_let_go_whatever_else_it_does() {
+        let mut device = Beginnings::default();
+        for second in 0..2_000 {
+            device.list(START.plus(second));
+        }
+        assert!(device.repeats.slowed(START.plus(2_000)).is_some());
+        let mut row = Row(0);
+        let let_go = (0..100).map(|number| 2_000 + number * 480).find(|second| {
+            let now = START.plus(*second);
+            let (next, in_row) = row.ping(7, now.0);
+            row = next;
+            assert_eq!(device.repeats.step(Kind::Pings, in_row, now, now), Pace::Go, "Pings are not what it is slowed for");
+            device.repeats.is_over(now)
+        });
+        assert!(let_go.is_some_and(|second| second <= 2_000 + 2 * u64::from(WAIT_MAX_S) + 480), "{let_go:?}");
     }
 
     #[test]
