@@ -193,7 +193,7 @@ pub const HANDSHAKE_UNDISTURBED: Duration = Duration::from_secs(3);
 pub const STRANGER_BODY_BYTES_MAX: usize = 16_384;
 /// Of the places for parked connections, one in so many is kept for held Pings: connections that are only idle do not take it.
 pub const PARKED_KEPT_FOR_PINGS: usize = 8;
-/// Devices whose requests are counted at the same time: one that made none for a second is forgotten when there are more.
+/// Devices whose requests are counted at the same time: one that rested for [`DEVICE_BURST_S`] is forgotten when room is needed.
 pub const COUNTED_DEVICES_MAX: usize = 200_000;
 /// A device may do at once what it may do in so many seconds: a phone that comes back asks for all of its folders.
 pub const DEVICE_BURST_S: u32 = 10;

@@ -39,10 +39,10 @@ struct Devices {
 /// What a device may do.
 #[derive(Clone, Copy)]
 struct Allowance {
-    /// Since the start, when the last request of it came.
-    at: Duration,
+    /// Milliseconds since the start, when the last request of it came.
+    at_ms: u64,
     /// Requests it may make at once, in thousandths.
-    left: u64,
+    left: u32,
     under_way: u32,
 }
 
@@ -60,6 +60,8 @@ pub(super) struct Turn {
 
 /// So many devices are counted without a look at who is not needed any more.
 const ROOM_MIN: usize = 1_024;
+/// A device has all of its allowance again.
+const RESTED: Duration = Duration::from_secs(DEVICE_BURST_S as u64);
 /// Once there is no more room to be made, all devices that are counted are looked at no more often than this.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Seconds after which a device may try again.
@@ -97,15 +99,20 @@ impl Crowd {
     }
 
     fn take_turn_at(&self, limits: &Limits, device: u64, now: Duration) -> Option<Turn> {
-        let full = u64::from(limits.device_requests_per_s) * u64::from(DEVICE_BURST_S) * 1_000;
+        let full = limits.device_requests_per_s.saturating_mul(DEVICE_BURST_S * 1_000);
+        let now_ms = now.as_millis() as u64;
         let mut devices = self.devices();
+        if devices.is_due(now) {
+            devices.make_room(now);
+        }
         if devices.of.len() >= devices.room && !devices.of.contains_key(&device) && !devices.make_room(now) {
             // Nobody is turned away for want of an entry.
             return Some(Turn { crowd: self.clone(), device });
         }
-        let allowance = devices.of.entry(device).or_insert(Allowance { at: now, left: full, under_way: 0 });
-        let earned = now.saturating_sub(allowance.at).as_millis() as u64 * u64::from(limits.device_requests_per_s);
-        (allowance.left, allowance.at) = ((allowance.left + earned).min(full), now);
+        let allowance = devices.of.entry(device).or_insert(Allowance { at_ms: now_ms, left: full, under_way: 0 });
+        let earned = now_ms.saturating_sub(allowance.at_ms).saturating_mul(u64::from(limits.device_requests_per_s));
+        let left = u64::from(allowance.left).saturating_add(earned).min(u64::from(full));
+        (allowance.left, allowance.at_ms) = (left as u32, now_ms);
         let limit = match () {
             () if allowance.under_way >= limits.device_requests_max => "device_requests_max",
             () if allowance.left < 1_000 => "device_requests_per_s",
@@ -129,12 +136,17 @@ impl Crowd {
 }
 
 impl Devices {
+    /// There are more entries than few, and those of the last look may have rested: a crowd that came at once is not kept until the next.
+    fn is_due(&self, now: Duration) -> bool {
+        self.of.len() > ROOM_MIN && now >= self.swept_at + RESTED
+    }
+
     /// Lets go of devices that rested for so long that they have all of their allowance again. Whether there is room now for one more.
     fn make_room(&mut self, now: Duration) -> bool {
         // In a storm of strangers not for each of them.
         if self.room < COUNTED_DEVICES_MAX || now >= self.swept_at + SWEEP_EVERY {
-            let rested = Duration::from_secs(DEVICE_BURST_S.into());
-            self.of.retain(|_, allowance| allowance.under_way > 0 || allowance.at + rested > now);
+            let rested_ms = RESTED.as_millis() as u64;
+            self.of.retain(|_, allowance| allowance.under_way > 0 || allowance.at_ms + rested_ms > now.as_millis() as u64);
             // As much again, so that few are looked at often.
             self.room = (2 * self.of.len()).clamp(ROOM_MIN, COUNTED_DEVICES_MAX);
             self.of.shrink_to(self.room);
@@ -226,6 +238,17 @@ mod tests {
         // A thousand a second, each for ten seconds.
         let devices = crowd.devices();
         assert!((10_000..=20_000).contains(&devices.of.len()) && devices.of.capacity() < 60_000, "{}", devices.of.capacity());
+    }
+
+    #[test]
+    fn nor_does_a_crowd_that_came_at_once() {
+        let (crowd, limits) = (Crowd::new(), limits());
+        let turn = |device: u64, at: u64| crowd.take_turn_at(&limits, device, Duration::from_secs(at)).is_some();
+        assert!((0..100_000).all(|device| turn(device, 1)));
+        assert!(crowd.devices().of.len() == 100_000);
+        assert!(turn(5, 11));
+        let devices = crowd.devices();
+        assert!(devices.of.len() == 1 && devices.of.capacity() <= 2 * ROOM_MIN, "{}", devices.of.capacity());
     }
 
     #[test]
