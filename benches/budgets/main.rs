@@ -33,7 +33,7 @@ use scene::Scene;
 /// Measures the program against its budgets.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Under a minute and a half: each memory figure once, 9,000 devices.
+    /// Two minutes: each memory figure once, 9,000 devices.
     #[arg(long)]
     short: bool,
     /// One JSON value instead of the table.

@@ -20,12 +20,12 @@ pub const LARGE: usize = 9_000;
 /// What wakes are measured with in the long form.
 pub const LARGEST: usize = 15_000;
 
-/// Memory is read when the last device has been held for this long: connections to the backend are closed after 4 s, and
-/// what a login needed has been given back.
-const SETTLE: Duration = Duration::from_secs(9);
+/// Memory is read when it has not fallen for this long: connections to the backend are closed after 4 s, and the allocator gives back
+/// what a login needed in two or three steps within some twenty more.
+const SETTLED_FOR: Duration = Duration::from_secs(15);
 /// It may go on falling for so long.
-const SETTLE_MAX: Duration = Duration::from_secs(25);
-/// Readings this close together, a second apart, are the same.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+/// Falls of less are none.
 const SAME_BYTES: u64 = 64 << 10;
 
 /// Sizes of types, in the layout of this build.
@@ -74,14 +74,15 @@ pub fn grow(program: &Path, samples: &mut Samples) -> anyhow::Result<Scene> {
 /// Memory once it has stopped falling.
 fn settled(scene: &Scene) -> anyhow::Result<Memory> {
     let began = Instant::now();
-    sleep(SETTLE);
-    let mut last = scene.memory()?;
+    let (mut least, mut fell) = (scene.memory()?, began);
     loop {
         sleep(Duration::from_secs(1));
         let now = scene.memory()?;
-        if now.pss.abs_diff(last.pss) <= SAME_BYTES || began.elapsed() > SETTLE_MAX {
+        if now.pss + SAME_BYTES < least.pss {
+            (least, fell) = (now, Instant::now());
+        }
+        if fell.elapsed() > SETTLED_FOR || began.elapsed() > SETTLES_WITHIN {
             return Ok(now);
         }
-        last = now;
     }
 }

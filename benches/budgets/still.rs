@@ -13,11 +13,14 @@ use super::scene::Scene;
 /// Devices that Ping again and again, and their heartbeat.
 const REPINGING: usize = 200;
 const HEARTBEAT_S: u32 = 2;
+/// The last wakes are in the statistics on the disk by then: `store.flush_s` is 5, and 15,000 rows take a part of a second.
+const WRITTEN: Duration = Duration::from_secs(10);
 /// How long they are watched.
 const WATCHED: Duration = Duration::from_secs(5);
 
 /// Processor time of the gateway while nothing happens.
 pub fn idle(scene: &Scene, figures: &mut Figures, seconds: u64) -> anyhow::Result<()> {
+    sleep(WRITTEN);
     let (began, before) = (Instant::now(), process::ran_ns(scene.gateway_pid())?);
     sleep(Duration::from_secs(seconds));
     let share = (process::ran_ns(scene.gateway_pid())? - before) as f64 / began.elapsed().as_nanos() as f64;

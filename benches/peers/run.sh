@@ -3,7 +3,7 @@
 #
 #   benches/peers/run.sh [--short] [--only pushgate,nchan,…] [--n 1000,5000,15000] [--repeat N] [--json FILE]
 #
-# Without options 95 minutes; --short five. Needs root (the kernel's slabs, mail servers with users of their own);
+# Without options two hours; --short five. Needs root (the kernel's slabs, mail servers with users of their own);
 # missing Debian packages are installed, and nothing they bring is started. Whatever it starts ends with it.
 set -uo pipefail
 

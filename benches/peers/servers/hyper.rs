@@ -101,8 +101,8 @@ impl Server for Hyper {
         wakes(devices)
     }
 
-    /// jemalloc keeps what is free for about ten seconds; glibc keeps it anyway.
+    /// jemalloc keeps what is free for up to twenty seconds; glibc keeps it anyway.
     fn settles(&self) -> Duration {
-        Duration::from_secs(if self.allocator == Allocator::Jemalloc { 10 } else { 1 })
+        Duration::from_secs(if self.allocator == Allocator::Jemalloc { 30 } else { 1 })
     }
 }

@@ -85,9 +85,9 @@ impl Server for Pushgate {
         devices.clone().step_by(BATCH).map(|start| post("/v1/notifications", &headers, &body(start))).collect()
     }
 
-    /// It keeps connections to its backend for four seconds, and jemalloc what is free for about ten.
+    /// It keeps connections to its backend for four seconds, and jemalloc what is free for up to twenty more.
     fn settles(&self) -> Duration {
-        Duration::from_secs(10)
+        Duration::from_secs(30)
     }
 
     /// Without a message its next Ping would not be held: the CAS is asked again.
